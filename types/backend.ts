@@ -1,0 +1,61 @@
+import type { Action } from './action.js'
+import type { Failure } from './errors.js'
+import type { FlowKey, FlowStats, Ufid } from './flow.js'
+import type { BackendName, Flow } from './op.js'
+import type { Choice } from './policy.js'
+import type { Port } from './port.js'
+
+/**
+ * A flow on its way down, in whatever spelling it came; each side asks for what it needs and the conversion happens once.
+ */
+export interface FlowView {
+  readonly ufid: Ufid
+  readonly key: FlowKey
+  readonly mask: FlowKey
+  readonly actions: readonly Action[]
+  /** Whether the put named a ufid (true) or one was computed from the key. */
+  readonly ufidGiven: boolean
+  /** The raw attributes, when the flow was given as such. */
+  readonly raw?: { readonly key: Uint8Array; readonly mask?: Uint8Array; readonly actions: Uint8Array }
+}
+
+/** What `dpif/` asks of one backend, after it has decided where things go. */
+export type BackendOp =
+  | { readonly verb: 'create'; readonly flow: FlowView; readonly choice: Choice }
+  | {
+      readonly verb: 'replace'
+      readonly flow: FlowView
+      readonly choice: Choice
+      readonly zeroStats: boolean
+      readonly wantStats: boolean
+    }
+  | { readonly verb: 'del'; readonly ufid: Ufid; readonly key?: FlowKey; readonly wantStats: boolean }
+  | { readonly verb: 'get'; readonly ufid: Ufid; readonly key?: FlowKey }
+
+/** What one backend says of one op. */
+export interface BackendResult {
+  readonly error?: Failure
+  /** The counters before a replace or a del. */
+  readonly stats?: FlowStats
+  /** True when the counters were set back by a replace although nobody asked: the caller carries them on. */
+  readonly restarted?: boolean
+  readonly flow?: Flow
+}
+
+/** A place where flows can live: openvswitch's table, or TC flower on the ports. */
+export interface Backend {
+  readonly name: BackendName
+  /**
+   * Carries out `ops` in order and answers one result for each. A refusal is a result; rejects only when the transport fails.
+   * `create` on a ufid the backend holds is EXISTS, `replace`, `del` and `get` on one it does not hold are NOT_FOUND.
+   */
+  operate(ops: readonly BackendOp[]): Promise<BackendResult[]>
+  /** Pulls every flow the backend holds on this datapath. */
+  dump(options: { readonly terse: boolean }): AsyncIterable<Flow>
+  /** What stands against the backend carrying this flow, as far as can be said without asking a kernel. */
+  objections(flow: FlowView, choice: Choice): Failure[]
+  /** Deletes every flow of ours on this datapath. */
+  flush(): Promise<void>
+  /** The ports of the datapath have changed. */
+  portsChanged(ports: readonly Port[]): void
+}

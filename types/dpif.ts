@@ -1,0 +1,90 @@
+import type { FlowView } from './backend.js'
+import type { Failure } from './errors.js'
+import type { FlowKey, Ufid } from './flow.js'
+import type { BackendName, DelOp, DumpOptions, Flow, FlowSpec, GetOp, Op, OpResult, PutOp } from './op.js'
+import type { Placement } from './policy.js'
+import type { AddPortOptions, Datapath, Port } from './port.js'
+
+/**
+ * One datapath, its flows wherever they live. Made by `openDpif()`.
+ *
+ * Opening and reading write nothing: no feature of the datapath is changed. Flows stay when the object is closed.
+ */
+export interface Dpif extends AsyncDisposable {
+  readonly datapath: Datapath
+
+  /**
+   * Carries out `ops` and answers one result for each, in the same order. Ops on one ufid are carried out in order, whichever
+   * backends they land in; a refusal is a result, a bug is an exception. Rejects with CLOSED after `close()`, and when the
+   * transport itself fails.
+   */
+  operate(ops: readonly Op[]): Promise<OpResult[]>
+
+  /** `operate` with one put. */
+  put(flow: FlowSpec, options?: Pick<PutOp, 'mode' | 'zeroStats' | 'stats'>): Promise<OpResult>
+  /** `operate` with one del. */
+  del(flow: Omit<DelOp, 'op'>): Promise<OpResult>
+  /** `operate` with one get. */
+  get(flow: Omit<GetOp, 'op'>): Promise<OpResult>
+
+  /**
+   * Every flow of both backends, each ufid once, TC first. Pulls: nothing is read from a kernel before it is asked for. Works in a
+   * process that put nothing. Throws at the end, after all that could be read, when a kernel could not give a whole view.
+   */
+  dump(options?: DumpOptions): AsyncIterableIterator<Flow>
+
+  /**
+   * Deletes every flow of the datapath in openvswitch, and the filters of ours in TC with the qdiscs this object made. Filters and
+   * qdiscs of others stay.
+   */
+  flush(): Promise<void>
+
+  /** Where the policy would send a flow and what stands against it, without asking a kernel to take it. */
+  explain(flow: FlowSpec): Promise<Explanation>
+
+  /** The ports, ascending by number, with their counters. */
+  ports(): Promise<readonly Port[]>
+  /** Attaches a device. Rejects with BUSY, EXISTS, NO_PORT, NO_SPACE or NO_PRIVILEGE. */
+  addPort(name: string, options?: AddPortOptions): Promise<Port>
+  /** Detaches a port by name or number. Its flows stay in openvswitch and vanish from TC only with the device. */
+  delPort(port: string | number): Promise<void>
+
+  /** Waits for what is under way, then lets go of the kernel. Idempotent. Flows and qdiscs stay as they are. */
+  close(): Promise<void>
+}
+
+/** What `explain` answers. */
+export interface Explanation {
+  readonly ufid: Ufid
+  readonly policy: string
+  readonly placement: Placement
+  /** One for each choice of the placement, in order. */
+  readonly verdicts: readonly Verdict[]
+  /** The first backend nothing stands against, as far as is known without asking a kernel. */
+  readonly backend?: BackendName
+}
+
+export interface Verdict {
+  readonly backend: BackendName
+  readonly objections: readonly Failure[]
+}
+
+/** How a flow's spellings are read; handed to the provider, which knows no bytes and no text. */
+export interface Language {
+  /** Throws SYNTAX, BAD_MESSAGE or a TypeError on a flow that cannot be read. */
+  view(flow: FlowSpec): FlowView
+  identify(op: Pick<GetOp, 'ufid' | 'key'>): {
+    readonly ufid: Ufid
+    readonly key?: FlowKey
+    readonly ufidGiven: boolean
+  }
+  /** The failure an error of the caller's is; rethrows what is none. */
+  failure(error: unknown): Failure
+}
+
+/** The ports of one datapath, as the kernel keeps them. */
+export interface PortControl {
+  list(): Promise<Port[]>
+  add(name: string, options: AddPortOptions): Promise<Port>
+  del(port: string | number): Promise<void>
+}

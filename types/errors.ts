@@ -1,0 +1,46 @@
+/** Stable names of everything that can go wrong. Never reused with another meaning; `lib/errors.ts` has a row for each. */
+export type ErrorCode =
+  | 'ADDON_MISSING'
+  | 'BAD_MESSAGE'
+  | 'BUSY'
+  | 'CLOSED'
+  | 'DUMP_INTERRUPTED'
+  | 'EXISTS'
+  | 'INVALID'
+  | 'KERNEL'
+  | 'NOT_FOUND'
+  | 'NO_DATAPATH'
+  | 'NO_IN_PORT'
+  | 'NO_MODULE'
+  | 'NO_PORT'
+  | 'NO_PRIVILEGE'
+  | 'NO_SPACE'
+  | 'OUTCOME_UNKNOWN'
+  | 'POLICY'
+  | 'PORT_NOT_IN_TC'
+  | 'SOCKET'
+  | 'SYNTAX'
+  | 'UNSUPPORTED'
+  | 'UNSUPPORTED_ACTION'
+  | 'UNSUPPORTED_MATCH'
+
+/** What is known of a failure beyond its code. */
+export interface ErrorDetails {
+  /** Positive errno, when the kernel answered with one. */
+  readonly errno?: number
+  /** The backend that refused. */
+  readonly backend?: string
+  /** The kernel's own words, from its extended ack. */
+  readonly kernel?: string
+  /** The key, mask or action that is to blame, for example `ipv4.proto` or `actions[1].set`. */
+  readonly path?: string
+  /** The error underneath, for example what a policy threw. */
+  readonly cause?: unknown
+}
+
+/** A failure as data: what an op's result carries, and what `DpifError` is made of. */
+export interface Failure extends ErrorDetails {
+  readonly code: ErrorCode
+  /** One sentence: what was attempted, with which value, and what would help. */
+  readonly message: string
+}

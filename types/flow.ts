@@ -1,0 +1,137 @@
+/**
+ * A flow's 128-bit identity in the form OVS prints it, without the `ufid:` prefix and in lower case:
+ * `3f2a9c10-0000-4000-8000-0123456789ab`.
+ *
+ * OVS prints four 32-bit words in host order, so on little-endian hosts the bytes inside each word are reversed
+ * relative to the netlink attribute and to the cookie that `tc -s filter` shows (`odp_format_ufid()` in OVS).
+ */
+export type Ufid = string
+
+/** `00:11:22:33:44:55`. */
+export type Mac = string
+/** `10.0.0.1`; as a mask `255.255.255.0`. */
+export type Ipv4Address = string
+/** `fe80::1`; as a mask `ffff:ffff::`. */
+export type Ipv6Address = string
+
+export interface EthernetKey {
+  readonly src?: Mac
+  readonly dst?: Mac
+}
+
+/** A VLAN tag. As a mask: the bits of each part that count. */
+export interface VlanKey {
+  /** 12 bits. */
+  readonly vid?: number
+  /** 3 bits. */
+  readonly pcp?: number
+  /** "A tag is present": the bit the kernel wants set in every key and mask of a tagged packet. 1 when left out. */
+  readonly cfi?: number
+}
+
+export interface Ipv4Key {
+  readonly src?: Ipv4Address
+  readonly dst?: Ipv4Address
+  readonly proto?: number
+  /** The whole TOS byte, DSCP and ECN. */
+  readonly tos?: number
+  readonly ttl?: number
+  /** 0 no fragment, 1 first fragment, 2 later fragment (enum ovs_frag_type). */
+  readonly frag?: number
+}
+
+export interface Ipv6Key {
+  readonly src?: Ipv6Address
+  readonly dst?: Ipv6Address
+  /** 20 bits. */
+  readonly label?: number
+  readonly proto?: number
+  readonly tclass?: number
+  readonly hlimit?: number
+  /** 0 no fragment, 1 first fragment, 2 later fragment. */
+  readonly frag?: number
+}
+
+export interface PortsKey {
+  readonly src?: number
+  readonly dst?: number
+}
+
+export interface IcmpKey {
+  readonly type?: number
+  readonly code?: number
+}
+
+export interface ArpKey {
+  readonly sip?: Ipv4Address
+  readonly tip?: Ipv4Address
+  readonly op?: number
+  readonly sha?: Mac
+  readonly tha?: Mac
+}
+
+/** An attribute this version has no row for, kept so that it survives a round trip. */
+export interface UnknownAttribute {
+  /** Attribute number, without the NESTED and BYTEORDER flags. */
+  readonly id: number
+  /** The payload, without header and padding. */
+  readonly data: Uint8Array
+}
+
+/**
+ * What a packet looks like, as openvswitch sees it: one property per `OVS_KEY_ATTR_*`. The same shape serves as a mask, where a
+ * set bit counts and a clear bit does not.
+ *
+ * A property that is absent is an attribute that is not sent. In a compound property a part left out is 0, in a key as in a mask.
+ *
+ * A tagged packet carries what follows the tag in `encap`:
+ * `{ etherType: 0x8100, vlan: { vid: 7 }, encap: { etherType: 0x0800, ipv4: {…} } }`.
+ */
+export interface FlowKey {
+  readonly recircId?: number
+  readonly dpHash?: number
+  readonly skbPriority?: number
+  /** Datapath port number. */
+  readonly inPort?: number
+  readonly skbMark?: number
+  /** Conntrack state bits: new 1, est 2, rel 4, rpl 8, inv 0x10, trk 0x20, snat 0x40, dnat 0x80. */
+  readonly ctState?: number
+  readonly ctZone?: number
+  readonly ctMark?: number
+  /** 128-bit conntrack label. */
+  readonly ctLabels?: bigint
+  readonly ethernet?: EthernetKey
+  /** Absent for 802.2 frames. The outer tag's type (0x8100, 0x88a8) when `vlan` is there. */
+  readonly etherType?: number
+  readonly vlan?: VlanKey
+  readonly encap?: FlowKey
+  readonly ipv4?: Ipv4Key
+  readonly ipv6?: Ipv6Key
+  /** Bits of extension headers seen (kernel ≥ 5.18 sends it with every IPv6 flow). */
+  readonly ipv6Exthdrs?: number
+  readonly tcp?: PortsKey
+  /** 12 bits. The kernel requires it beside `tcp`. */
+  readonly tcpFlags?: number
+  readonly udp?: PortsKey
+  readonly icmp?: IcmpKey
+  readonly icmpv6?: IcmpKey
+  readonly arp?: ArpKey
+  readonly unknown?: readonly UnknownAttribute[]
+}
+
+/** Counters of a flow. */
+export interface FlowStats {
+  readonly packets: bigint
+  /** Bytes, with the Ethernet header in openvswitch, without it in TC software. */
+  readonly bytes: bigint
+  /** When a packet last hit the flow: milliseconds on CLOCK_MONOTONIC, 0 for never. */
+  readonly used: number
+  /** OR of the TCP flags seen (low 8 bits). Always 0 in TC, which keeps none. */
+  readonly tcpFlags: number
+}
+
+/** Key and mask as a flow's match; without a mask every attribute of the key is matched exactly. */
+export interface Match {
+  readonly key: FlowKey
+  readonly mask?: FlowKey
+}

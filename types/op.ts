@@ -1,0 +1,102 @@
+import type { Action } from './action.js'
+import type { Failure } from './errors.js'
+import type { FlowKey, FlowStats, Ufid } from './flow.js'
+
+/** Where a flow can live. */
+export type BackendName = 'ovs' | 'tc'
+
+/**
+ * A flow in one of three spellings: typed objects, ovs-dpctl text, or raw netlink attributes as OVS and upcalls carry them. Text
+ * holds key and mask together (`in_port(1),eth(),eth_type(0x0800),ipv4(dst=10.0.0.0/8)`), so it comes without `mask`.
+ *
+ * Raw bytes are the payload of OVS_FLOW_ATTR_KEY, _MASK and _ACTIONS and go to openvswitch as they are.
+ */
+export interface FlowSpec {
+  /** Generated from the key when left out: the same key always gives the same ufid, in every process. */
+  readonly ufid?: Ufid
+  readonly key: FlowKey | string | Uint8Array
+  readonly mask?: FlowKey | Uint8Array
+  readonly actions: readonly Action[] | string | Uint8Array
+}
+
+/**
+ * What a put may do.
+ *
+ * | mode | flow absent | flow present, in whichever backend |
+ * |---|---|---|
+ * | `create` | created | EXISTS |
+ * | `modify` | NOT_FOUND | actions replaced, counters go on |
+ * | `upsert` | created | actions replaced, counters go on |
+ */
+export type PutMode = 'create' | 'modify' | 'upsert'
+
+export interface PutOp extends FlowSpec {
+  readonly op: 'put'
+  /** `create` when left out. */
+  readonly mode?: PutMode
+  /** With `modify` and `upsert`: counters start again at 0. */
+  readonly zeroStats?: boolean
+  /** Asks for `stats` in the result; a flow that changes then costs a reply more. */
+  readonly stats?: boolean
+}
+
+export interface DelOp {
+  readonly op: 'del'
+  readonly ufid?: Ufid
+  /** Identifies the flow when there is no ufid; its mask does not count. */
+  readonly key?: FlowKey | string | Uint8Array
+  /** Asks for `stats` in the result. */
+  readonly stats?: boolean
+}
+
+export interface GetOp {
+  readonly op: 'get'
+  readonly ufid?: Ufid
+  readonly key?: FlowKey | string | Uint8Array
+}
+
+export type Op = PutOp | DelOp | GetOp
+
+/** A flow as a kernel holds it. Key, mask and actions are decoded when first looked at. */
+export interface Flow {
+  readonly ufid: Ufid
+  /** False when the kernel stores none, and `ufid` was computed from the key. */
+  readonly ufidPresent: boolean
+  readonly key: FlowKey
+  readonly mask: FlowKey
+  readonly actions: readonly Action[]
+  readonly stats: FlowStats
+  readonly backend: BackendName
+  /** True when a device has taken the flow (`in_hw`). */
+  readonly offloaded: boolean
+}
+
+/** Why a backend did not take a flow. */
+export interface Refusal extends Failure {
+  readonly backend: BackendName
+}
+
+/** What became of one op. A failure is data: `error` is there exactly when the op did not do what it was asked. */
+export interface OpResult {
+  /** Empty when the op could not be read. */
+  readonly ufid: Ufid
+  /** Where the flow lives now (put, get) or lived (del). */
+  readonly backend?: BackendName
+  readonly error?: Failure
+  /** The backends that were asked before the one that took the flow, each with its reason. */
+  readonly declined?: readonly Refusal[]
+  /** When asked for: counters before the op, which are zeros when created, and the last ones when deleted. */
+  readonly stats?: FlowStats
+  /** The flow, for a get. */
+  readonly flow?: Flow
+}
+
+/** Which flows a dump yields, as `dpctl/dump-flows type=`; a flow passes if any of the named kinds fits. */
+export type DumpType = 'ovs' | 'tc' | 'offloaded' | 'non-offloaded'
+
+export interface DumpOptions {
+  /** Leaves out key, mask and actions: `flow.key` and `flow.mask` are then `{}`, `flow.actions` is `[]`. */
+  readonly terse?: boolean
+  /** All when left out or empty. */
+  readonly types?: readonly DumpType[]
+}

@@ -1,0 +1,71 @@
+/** Which kernel subsystem a message is for: `generic` carries openvswitch, `route` carries TC and links. */
+export type Protocol = 'generic' | 'route'
+
+/**
+ * The one door to a kernel, real or simulated. A transport moves messages and knows nothing of what they say.
+ *
+ * Messages are framed by a 16-byte `nlmsghdr` in host order and padded to 4 bytes. Their sequence number and
+ * port id are zero; the transport stamps them.
+ */
+export interface Transport {
+  /** Names the kernel behind the door in reports, for example `native` or `simulated`. */
+  readonly name: string
+
+  /**
+   * Sends every message of `batch`, in order, and answers once the kernel has dealt with all of them.
+   * Batches of one protocol are carried out in the order of the calls.
+   *
+   * `batch` is written to (sequence numbers, ACK flags) and belongs to the transport until the promise settles.
+   *
+   * A message the kernel refuses is a {@link MessageFailure}, not a rejection. Rejects with a `DpifError`: `CLOSED`,
+   * `BAD_MESSAGE` (framing; nothing was sent), `ADDON_MISSING`, or `SOCKET` (the socket itself failed; nothing is known
+   * of the messages).
+   */
+  exchange(protocol: Protocol, batch: Uint8Array): Promise<Exchange>
+
+  /**
+   * Starts a dump. `request` is one framed message; the transport adds the dump flags. Nothing is sent before the first
+   * `next()`. Breaking out of the loop frees the dump.
+   */
+  dump(protocol: Protocol, request: Uint8Array): Dump
+
+  /** Waits for what is under way, then frees the sockets. Idempotent. */
+  close(): Promise<void>
+}
+
+/** What became of one batch. */
+export interface Exchange {
+  /** How many messages the batch held. */
+  readonly count: number
+  /** The messages that failed, ascending by index. A message that is not listed has succeeded. */
+  readonly failures: readonly MessageFailure[]
+  /**
+   * The replies the kernel sent, framed one after the other. `nlmsg_seq` of each reply holds the index, in the batch, of the
+   * message it answers.
+   */
+  readonly replies: Uint8Array
+}
+
+/** One message of a batch that did not succeed. */
+export interface MessageFailure {
+  /** Position in the batch, from 0. */
+  readonly index: number
+  /**
+   * Positive errno. `ENOBUFS` (105) here means that the answer was lost on the way: the kernel may or may not have carried
+   * the message out. It is never sent again by the transport.
+   */
+  readonly errno: number
+  /** The kernel's own words (NLMSGERR_ATTR_MSG), if it said any. */
+  readonly text?: string
+  /** Where the attribute the kernel objects to begins, in bytes from the start of the message (NLMSGERR_ATTR_OFFS). */
+  readonly offset?: number
+}
+
+/**
+ * Pages of a dump, pulled: each `next()` is one read of at most 64 KiB. A page holds whole messages, without the closing
+ * NLMSG_DONE. The page belongs to the caller.
+ *
+ * After the last page the iterator throws a `DpifError`: `DUMP_INTERRUPTED` when the kernel marked any message with
+ * NLM_F_DUMP_INTR, or the kernel's own error when NLMSG_DONE or NLMSG_ERROR carried one.
+ */
+export type Dump = AsyncIterableIterator<Uint8Array>
