@@ -1,0 +1,46 @@
+import type { Codec } from './codec.js'
+import { u8, u16 } from './integers.js'
+import type { MessageForm } from './message.js'
+import { struct } from './struct.js'
+import { AttributeSet, string } from './table.js'
+
+/** struct genlmsghdr. */
+export interface GenlHeader {
+  readonly cmd?: number
+  readonly version?: number
+  readonly reserved?: number
+}
+
+export const genlHeader = struct<GenlHeader>({ cmd: u8, version: u8, reserved: u16 })
+
+/** A generic netlink family: how it is found, and what its messages say. */
+export interface Family<Header, Body> extends MessageForm<Header, Body> {
+  /** What the kernel calls it; its number is looked up once by `transport/family.ts`. */
+  readonly name: string
+  readonly version: number
+  readonly commands: Readonly<Record<string, number>>
+}
+
+/** CTRL_ATTR_*: as much of the controller as a look-up needs. */
+export interface ControlBody {
+  readonly familyId?: number
+  readonly familyName?: string
+}
+
+/** The family that knows the others (linux/genetlink.h). Its own number is fixed. */
+export const GENL_ID_CTRL = 16
+export const controller: Family<GenlHeader, ControlBody> = {
+  name: 'nlctrl',
+  version: 1,
+  commands: { NEWFAMILY: 1, GETFAMILY: 3 },
+  header: genlHeader,
+  body: new AttributeSet<ControlBody>('ctrl', {
+    familyId: {
+      uapi: 'CTRL_ATTR_FAMILY_ID',
+      id: 1,
+      codec: u16,
+      doc: 'The number messages carry as their type.',
+    },
+    familyName: { uapi: 'CTRL_ATTR_FAMILY_NAME', id: 2, codec: string, doc: 'The name it is found by.' },
+  }) satisfies Codec<ControlBody>,
+}

@@ -1,0 +1,227 @@
+import type { UnknownAttribute } from '../../types/flow.js'
+import { DpifError } from '../errors.js'
+import type { Codec } from './codec.js'
+import { eachAttribute } from './reader.js'
+import type { Writer } from './writer.js'
+
+/** Everything the project knows about one attribute. Encoding, decoding, text, reference and number checks all read it. */
+export interface Row<T = unknown> {
+  /** The kernel's name, checked against its headers. */
+  readonly uapi: string
+  readonly id: number
+  readonly codec: Codec<T>
+  /** The name in ovs-dpctl text; absent when text never shows the attribute by itself. */
+  readonly text?: string
+  /** The kernel version that brought it, when older kernels are about. */
+  readonly since?: string
+  readonly doc: string
+}
+
+/** One row for every property of `T`, with a codec of that property's type; `unknown` needs none. */
+export type Rows<T> = { readonly [K in keyof Required<Omit<T, 'unknown'>>]: Row<NonNullable<T[K & keyof T]>> }
+
+/** A row together with the property it is for. */
+export type NamedRow = Row & { readonly name: string }
+
+interface WithUnknown {
+  readonly unknown?: readonly UnknownAttribute[]
+}
+
+/**
+ * A set of attributes, as an object with a property for each. Attributes are written in the order of the rows, which is the order
+ * the kernel writes them in; those without a row end up in `unknown` and are written behind the others.
+ */
+export class AttributeSet<T extends object> implements Codec<T> {
+  readonly name: string
+  readonly rows: readonly NamedRow[]
+  /** The number of each attribute, by its property. */
+  readonly ids: { readonly [K in keyof Rows<T>]: number }
+  readonly size = undefined
+  readonly #byId = new Map<number, NamedRow>()
+
+  constructor(name: string, rows: Rows<T>) {
+    this.name = name
+    this.rows = Object.entries<Row>(rows).map(([name, row]) => ({ name, ...row }))
+    for (const row of this.rows) this.#byId.set(row.id, row)
+    this.ids = Object.fromEntries(this.rows.map((row) => [row.name, row.id])) as typeof this.ids
+  }
+
+  row(id: number): NamedRow | undefined {
+    return this.#byId.get(id)
+  }
+
+  write(writer: Writer, value: T): void {
+    for (const row of this.rows) {
+      const part = (value as Record<string, unknown>)[row.name]
+      if (part !== undefined) writeAttribute(writer, row, part)
+    }
+    const { unknown } = value as WithUnknown
+    if (unknown !== undefined) for (const attribute of unknown) writeUnknown(writer, attribute)
+  }
+
+  read(bytes: Uint8Array, start: number, end: number): T {
+    const value: Record<string, unknown> = {}
+    const unknown: UnknownAttribute[] = []
+    eachAttribute(bytes, start, end, (id, from, to) => {
+      const row = this.#byId.get(id)
+      if (row === undefined) unknown.push({ id, data: bytes.slice(from, to) })
+      else value[row.name] = readAttribute(row, bytes, from, to)
+    })
+    if (unknown.length > 0) value.unknown = unknown
+    return value as T
+  }
+
+  encode(writer: Writer, value: T): Uint8Array {
+    this.write(writer, value)
+    return writer.take()
+  }
+
+  /** The names of the attributes around `offset`, outermost first, for example `key.ipv4`: what an extended ack points at. */
+  pathAt(bytes: Uint8Array, start: number, end: number, offset: number): string {
+    let path = ''
+    eachAttribute(bytes, start, end, (id, from, to) => {
+      if (offset < from - 4 || offset >= to) return
+      const row = this.#byId.get(id)
+      const inner = row?.codec instanceof AttributeSet ? row.codec.pathAt(bytes, from, to, offset) : ''
+      path = `${row?.name ?? `attribute ${id}`}${inner && `.${inner}`}`
+    })
+    return path
+  }
+
+  get samples(): readonly T[] {
+    return this.rows.flatMap((row) => row.codec.samples.map((sample) => ({ [row.name]: sample }) as T))
+  }
+}
+
+/** A list in which every element is one attribute: the same rows as a set, but order and repetition count. */
+export class AttributeList<T extends object, Element extends object> implements Codec<readonly Element[]> {
+  readonly set: AttributeSet<T>
+  readonly size = undefined
+  readonly #byName = new Map<string, NamedRow>()
+
+  constructor(set: AttributeSet<T>) {
+    this.set = set
+    for (const row of set.rows) this.#byName.set(row.name, row)
+  }
+
+  /** The row an element is about. Throws a TypeError when the element is none, or more than one. */
+  rowOf(element: Element): NamedRow | undefined {
+    const names = Object.keys(element)
+    const name = names[0]
+    const row = name === undefined ? undefined : this.#byName.get(name)
+    if (names.length !== 1 || (row === undefined && name !== 'unknown')) {
+      throw new TypeError(
+        `{ ${names.join(', ')} } is not one of ${this.set.name}: ${[...this.#byName.keys()].join(', ')}`,
+      )
+    }
+    return row
+  }
+
+  write(writer: Writer, value: readonly Element[]): void {
+    for (const element of value) {
+      const row = this.rowOf(element)
+      if (row !== undefined) writeAttribute(writer, row, (element as Record<string, unknown>)[row.name])
+      else for (const attribute of (element as WithUnknown).unknown ?? []) writeUnknown(writer, attribute)
+    }
+  }
+
+  read(bytes: Uint8Array, start: number, end: number): Element[] {
+    const list: Element[] = []
+    eachAttribute(bytes, start, end, (id, from, to) => {
+      const row = this.set.row(id)
+      list.push(
+        (row === undefined
+          ? { unknown: [{ id, data: bytes.slice(from, to) }] }
+          : { [row.name]: readAttribute(row, bytes, from, to) }) as Element,
+      )
+    })
+    return list
+  }
+
+  get samples(): readonly (readonly Element[])[] {
+    return [[], ...this.set.samples.map((sample) => [sample as unknown as Element])]
+  }
+}
+
+/** The payload has no bytes; the attribute being there is the message. */
+export const flag: Codec<true> = {
+  size: 0,
+  write: () => {},
+  read: () => true,
+  samples: [true],
+}
+
+/** Text with a closing NUL on the wire. */
+export const string: Codec<string> = {
+  size: undefined,
+  write: (writer, value) => {
+    writer.append(encoder.encode(`${value}\0`))
+  },
+  read: (bytes, start, end) => {
+    const nul = bytes.subarray(start, end).indexOf(0)
+    return decoder.decode(bytes.subarray(start, nul < 0 ? end : start + nul))
+  },
+  samples: ['eth0', 'a'],
+}
+
+/** Bytes that are nobody's business here. */
+export const bytes: Codec<Uint8Array> = {
+  size: undefined,
+  write: (writer, value) => writer.append(value),
+  read: (from, start, end) => from.slice(start, end),
+  samples: [Uint8Array.of(1, 2, 3, 4)],
+}
+
+/** A codec that is only there once its module has been loaded, for sets that hold themselves. */
+export function lazy<T>(
+  size: number | undefined,
+  get: () => Codec<T>,
+): Codec<T> & { readonly target: Codec<T> } {
+  return {
+    size,
+    write: (writer, value) => get().write(writer, value),
+    read: (from, start, end) => get().read(from, start, end),
+    samples: [],
+    get target() {
+      return get()
+    },
+  }
+}
+
+const encoder = new TextEncoder()
+const decoder = new TextDecoder()
+
+function writeAttribute(writer: Writer, row: NamedRow, part: unknown): void {
+  const at = writer.begin(row.id)
+  try {
+    row.codec.write(writer, part)
+  } catch (error) {
+    throw located(row.name, error)
+  }
+  writer.end(at)
+}
+
+function writeUnknown(writer: Writer, { id, data }: UnknownAttribute): void {
+  const at = writer.begin(id)
+  writer.append(data)
+  writer.end(at)
+}
+
+function readAttribute(row: NamedRow, from: Uint8Array, start: number, end: number): unknown {
+  try {
+    return row.codec.read(from, start, end)
+  } catch (error) {
+    throw located(row.name, error)
+  }
+}
+
+/** The same error, with the way to the attribute before its message, so that it reads like a path. */
+function located(name: string, error: unknown): unknown {
+  if (error instanceof DpifError) {
+    const path = error.path === undefined ? name : `${name}.${error.path}`
+    const problem = error.path === undefined ? error.message : error.message.slice(error.path.length + 2)
+    return new DpifError(error.code, `${path}: ${problem}`, { ...error, path })
+  }
+  if (error instanceof RangeError || error instanceof TypeError) error.message = `${name}: ${error.message}`
+  return error
+}

@@ -1,0 +1,72 @@
+/** A buffer that grows, into which messages and attributes are written one behind the other. */
+export class Writer {
+  bytes: Uint8Array
+  /** Bytes written so far. */
+  length = 0
+
+  constructor(capacity = 4096) {
+    this.bytes = new Uint8Array(capacity)
+  }
+
+  /** Makes room for `size` bytes, zeroed, and returns where they begin. */
+  reserve(size: number): number {
+    const at = this.length
+    const end = at + size
+    if (end > this.bytes.length) this.#grow(end)
+    this.length = end
+    return at
+  }
+
+  append(data: Uint8Array): void {
+    this.bytes.set(data, this.reserve(data.length))
+  }
+
+  /** Zero bytes up to the next multiple of 4. */
+  align(): void {
+    const rest = this.length & 3
+    if (rest !== 0) this.reserve(4 - rest)
+  }
+
+  /** Begins an attribute; the payload follows, then {@link end}. Returns what `end` wants. */
+  begin(id: number): number {
+    const at = this.reserve(4)
+    this.bytes[at + 2] = LITTLE ? id & 0xff : id >> 8
+    this.bytes[at + 3] = LITTLE ? id >> 8 : id & 0xff
+    return at
+  }
+
+  /** Closes the attribute begun at `at`: fills in its length and pads. Payloads are at most 65,531 bytes. */
+  end(at: number): void {
+    const size = this.length - at
+    if (size > 0xffff) throw new RangeError(`attribute of ${size} bytes; netlink carries at most 65535`)
+    this.bytes[at] = LITTLE ? size & 0xff : size >> 8
+    this.bytes[at + 1] = LITTLE ? size >> 8 : size & 0xff
+    this.align()
+  }
+
+  /** What was written, as a view that later writes may leave behind. */
+  view(): Uint8Array {
+    return this.bytes.subarray(0, this.length)
+  }
+
+  /** What was written, as a copy that is the caller's. */
+  take(): Uint8Array {
+    return this.bytes.slice(0, this.length)
+  }
+
+  /** Forgets what was written from `length` on, so that a half-written message leaves no trace. */
+  truncate(length: number): void {
+    // reserve() promises zeroed bytes.
+    this.bytes.fill(0, length, this.length)
+    this.length = length
+  }
+
+  #grow(needed: number): void {
+    const bytes = new Uint8Array(Math.max(needed, this.bytes.length * 2))
+    bytes.set(this.bytes.subarray(0, this.length))
+    this.bytes = bytes
+  }
+}
+
+/** Whether this machine's own byte order, the one netlink calls "host", is little-endian. */
+export const LITTLE = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1
