@@ -1,0 +1,144 @@
+import type { Action } from '../../types/action.js'
+import type { FlowView } from '../../types/backend.js'
+import type { FlowKey, Ufid } from '../../types/flow.js'
+import type { FlowSpec } from '../../types/op.js'
+import { DpifError } from '../errors.js'
+import type { Struct } from '../netlink/struct.js'
+import { Writer } from '../netlink/writer.js'
+import { actionList } from './action.js'
+import { flowKey } from './key.js'
+import { parseActions, parseKey } from './text.js'
+import { ufidOfKey } from './ufid.js'
+
+/** The mask that matches every attribute of `key` exactly: what the kernel takes an absent mask for. */
+export function exactMask(key: FlowKey): FlowKey {
+  const mask: Record<string, unknown> = {}
+  for (const { name, codec } of flowKey.rows) {
+    const value = (key as Record<string, unknown>)[name]
+    if (value === undefined) continue
+    if (name === 'encap') mask.encap = exactMask(value as FlowKey)
+    else
+      mask[name] =
+        'fields' in codec ? onesOf(codec as Struct<object>) : (codec as unknown as { ones: unknown }).ones
+  }
+  if (key.unknown !== undefined) {
+    mask.unknown = key.unknown.map(({ id, data }) => ({ id, data: new Uint8Array(data.length).fill(0xff) }))
+  }
+  return mask as FlowKey
+}
+
+function onesOf(codec: Struct<object>): object {
+  return Object.fromEntries(codec.fields.map(({ name, scalar }) => [name, scalar.ones]))
+}
+
+/** What identifies a flow: its ufid, or its key in any spelling. */
+export interface Identified {
+  readonly ufid?: Ufid
+  readonly key?: FlowSpec['key']
+}
+
+/** The typed key of any spelling, and the ufid a text may hold. */
+function readKey(key: FlowSpec['key']): { key: FlowKey; mask?: FlowKey; ufid?: Ufid } {
+  if (typeof key === 'string') return parseKey(key)
+  if (key instanceof Uint8Array) return { key: flowKey.read(key, 0, key.length) }
+  return { key }
+}
+
+const scratch = new Writer(512)
+
+/** The ufid that belongs to a key: the same for the same key in every process, whatever its spelling. */
+export function ufidFor(key: FlowKey): Ufid {
+  scratch.truncate(0)
+  flowKey.write(scratch, key)
+  return ufidOfKey(scratch.view())
+}
+
+/** Ufid and typed key of what an op names. Throws a TypeError when it names nothing. */
+export function identify(op: Identified): {
+  readonly ufid: Ufid
+  readonly key?: FlowKey
+  readonly ufidGiven: boolean
+} {
+  if (op.key === undefined) {
+    if (op.ufid === undefined)
+      throw new TypeError('an op needs a ufid or a key to say which flow it is about')
+    return { ufid: op.ufid.toLowerCase(), ufidGiven: true }
+  }
+  const { key, ufid = op.ufid } = readKey(op.key)
+  return { ufid: ufid?.toLowerCase() ?? ufidFor(key), key, ufidGiven: ufid !== undefined }
+}
+
+/** A flow in any spelling, as every room below wants to look at it. Throws SYNTAX, BAD_MESSAGE or a TypeError. */
+export function viewOf(spec: FlowSpec): FlowView {
+  if (typeof spec.key === 'string' && spec.mask !== undefined) {
+    throw new TypeError('a key in text form brings its own mask; leave out `mask`')
+  }
+  if (
+    spec.key instanceof Uint8Array &&
+    spec.actions instanceof Uint8Array &&
+    (spec.mask === undefined || spec.mask instanceof Uint8Array)
+  ) {
+    return new RawView(spec as RawSpec)
+  }
+  const { key, mask, ufid = spec.ufid } = readKey(spec.key)
+  const bits = mask ?? (spec.mask instanceof Uint8Array ? readKey(spec.mask).key : spec.mask)
+  return {
+    ufid: ufid?.toLowerCase() ?? ufidFor(key),
+    ufidGiven: ufid !== undefined,
+    key,
+    mask: bits ?? exactMask(key),
+    actions: readActions(spec.actions),
+  }
+}
+
+function readActions(actions: FlowSpec['actions']): readonly Action[] {
+  if (typeof actions === 'string') return parseActions(actions)
+  return actions instanceof Uint8Array ? actionList.read(actions, 0, actions.length) : actions
+}
+
+interface RawSpec {
+  readonly ufid?: Ufid
+  readonly key: Uint8Array
+  readonly mask?: Uint8Array
+  readonly actions: Uint8Array
+}
+
+/** Raw attributes are decoded only for those who look, and sent as they are. */
+class RawView implements FlowView {
+  readonly raw: NonNullable<FlowView['raw']>
+  readonly ufid: Ufid
+  readonly ufidGiven: boolean
+  #key: FlowKey | undefined
+  #mask: FlowKey | undefined
+  #actions: readonly Action[] | undefined
+
+  constructor({ ufid, ...raw }: RawSpec) {
+    this.raw = raw
+    this.ufidGiven = ufid !== undefined
+    this.ufid = ufid?.toLowerCase() ?? ufidFor(this.key)
+  }
+
+  get key(): FlowKey {
+    this.#key ??= flowKey.read(this.raw.key, 0, this.raw.key.length)
+    return this.#key
+  }
+
+  get mask(): FlowKey {
+    const { mask } = this.raw
+    this.#mask ??= mask === undefined ? exactMask(this.key) : flowKey.read(mask, 0, mask.length)
+    return this.#mask
+  }
+
+  get actions(): readonly Action[] {
+    this.#actions ??= actionList.read(this.raw.actions, 0, this.raw.actions.length)
+    return this.#actions
+  }
+}
+
+/** An error of the caller's, as the data a result carries. Rethrows what is none. */
+export function inputFailure(error: unknown): DpifError {
+  if (error instanceof DpifError) return error
+  if (error instanceof TypeError || error instanceof RangeError)
+    return new DpifError('SYNTAX', error.message, { cause: error })
+  throw error
+}
