@@ -1,0 +1,94 @@
+import type { Codec } from '../../netlink/codec.js'
+import { u32 } from '../../netlink/integers.js'
+import { eachAttribute } from '../../netlink/reader.js'
+import { struct } from '../../netlink/struct.js'
+import { AttributeSet, bytes, string } from '../../netlink/table.js'
+import { type ActionStats, actionStats } from '../stats.js'
+import { type CsumOptions, csum } from './csum.js'
+import { type GactOptions, gact } from './gact.js'
+import type { ActionKind, CommonOptions } from './kind.js'
+import { type MirredOptions, mirred } from './mirred.js'
+import { type PeditOptions, pedit } from './pedit.js'
+import { type VlanOptions, vlan } from './vlan.js'
+
+/** The actions we know. One line here and one file make a new one. */
+export const actionKinds: readonly ActionKind<CommonOptions>[] = [csum, gact, mirred, pedit, vlan]
+
+/** struct nla_bitfield32: only the bits of `selector` count. */
+export interface BitField32 {
+  readonly value: number
+  readonly selector: number
+}
+
+export const bitField32 = struct<BitField32>({ value: u32, selector: u32 })
+
+/** TCA_ACT_FLAGS: plain counters instead of one per CPU, which makes an action several times cheaper to create. */
+export const NO_PERCPU_STATS: BitField32 = { value: 1, selector: 1 }
+
+interface Envelope {
+  readonly cookie?: Uint8Array
+  readonly flags?: BitField32
+  readonly stats?: ActionStats
+}
+
+type Known =
+  | { readonly kind: 'csum'; readonly options: CsumOptions }
+  | { readonly kind: 'gact'; readonly options: GactOptions }
+  | { readonly kind: 'mirred'; readonly options: MirredOptions }
+  | { readonly kind: 'pedit'; readonly options: PeditOptions }
+  | { readonly kind: 'vlan'; readonly options: VlanOptions }
+
+/** One TC action of a filter. `other` stands for kinds without a row here. */
+export type TcAction = Envelope & (Known | { readonly kind: 'other'; readonly name: string })
+
+interface EnvelopeAttributes extends Envelope {
+  readonly kind?: string
+  readonly options?: Uint8Array
+}
+
+// biome-ignore format: one row per line
+export const actionEnvelope = new AttributeSet<EnvelopeAttributes>('action', {
+  kind: { uapi: 'TCA_ACT_KIND', id: 1, codec: string, doc: 'Which action.' },
+  options: { uapi: 'TCA_ACT_OPTIONS', id: 2, codec: bytes, doc: 'What it says; a table for each kind.' },
+  stats: { uapi: 'TCA_ACT_STATS', id: 4, codec: actionStats, doc: 'What it has counted.' },
+  cookie: { uapi: 'TCA_ACT_COOKIE', id: 6, codec: bytes, since: '4.11', doc: 'At most 16 bytes of ours; the ufid.' },
+  flags: { uapi: 'TCA_ACT_FLAGS', id: 7, codec: bitField32, since: '5.5', doc: 'NO_PERCPU_STATS.' },
+})
+
+const byKind = new Map(actionKinds.map((action) => [action.kind, action]))
+
+/** TCA_FLOWER_ACT: the actions of a filter, numbered from 1 in the order they are carried out. */
+export const tcActions: Codec<readonly TcAction[]> = {
+  size: undefined,
+  write: (writer, list) => {
+    list.forEach((action, index) => {
+      const kind = byKind.get(action.kind)
+      if (kind === undefined || action.kind === 'other')
+        throw new TypeError(`no row for TC action '${action.kind}'`)
+      const at = writer.begin(index + 1)
+      actionEnvelope.write(writer, { kind: action.kind })
+      const options = writer.begin(actionEnvelope.ids.options)
+      kind.options.write(writer, action.options)
+      writer.end(options)
+      const { cookie, flags } = action
+      actionEnvelope.write(writer, { ...(cookie && { cookie }), ...(flags && { flags }) })
+      writer.end(at)
+    })
+  },
+  read: (from, start, end) => {
+    const list: TcAction[] = []
+    eachAttribute(from, start, end, (_number, begin, stop) => {
+      const { kind = '', options = none, ...envelope } = actionEnvelope.read(from, begin, stop)
+      const known = byKind.get(kind)
+      list.push(
+        known === undefined
+          ? { ...envelope, kind: 'other', name: kind }
+          : ({ ...envelope, kind, options: known.options.read(options, 0, options.length) } as TcAction),
+      )
+    })
+    return list
+  },
+  samples: [],
+}
+
+const none = new Uint8Array(0)

@@ -1,0 +1,37 @@
+import { u32, u64 } from '../netlink/integers.js'
+import { struct } from '../netlink/struct.js'
+import { AttributeSet } from '../netlink/table.js'
+
+/** struct gnet_stats_basic; 12 bytes of content in 16. */
+export interface BasicStats {
+  readonly bytes: bigint
+  readonly packets: number
+  readonly pad?: number
+}
+
+/** struct tcf_t: when an action was installed and last used, in USER_HZ ticks before now. */
+export interface Times {
+  readonly install: bigint
+  readonly lastuse: bigint
+  readonly expires: bigint
+  readonly firstuse: bigint
+}
+
+export const times = struct<Times>(
+  { install: u64, lastuse: u64, expires: u64, firstuse: u64 },
+  { grows: true },
+)
+
+const basic = struct<BasicStats>({ bytes: u64, packets: u32, pad: u32 })
+
+export interface ActionStats {
+  readonly basic?: BasicStats
+  readonly basicHw?: BasicStats
+}
+
+/** TCA_ACT_STATS: software and hardware together in `basic`, hardware alone in `basicHw`. */
+// biome-ignore format: one row per line
+export const actionStats = new AttributeSet<ActionStats>('stats', {
+  basic: { uapi: 'TCA_STATS_BASIC', id: 1, codec: basic, doc: 'Bytes and packets, software and hardware together.' },
+  basicHw: { uapi: 'TCA_STATS_BASIC_HW', id: 7, codec: basic, since: '5.4', doc: 'Bytes and packets that hardware counted.' },
+})

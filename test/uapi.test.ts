@@ -1,0 +1,134 @@
+import { spawnSync } from 'node:child_process'
+import t from 'tap'
+import { portTypes } from '../lib/ovs/vport.js'
+import * as message from '../lib/netlink/message.js'
+import { controller, GENL_ID_CTRL } from '../lib/netlink/genl.js'
+import { type AttributeSet, type NamedRow } from '../lib/netlink/table.js'
+import { actionList } from '../lib/ovs/action.js'
+import { datapath } from '../lib/ovs/datapath.js'
+import { commands } from '../lib/ovs/family.js'
+import { flow, ufidFlags } from '../lib/ovs/flow.js'
+import { flowKey } from '../lib/ovs/key.js'
+import { vport } from '../lib/ovs/vport.js'
+import { csumFlags } from '../lib/tc/action/csum.js'
+import { actionEnvelope, actionKinds } from '../lib/tc/action/index.js'
+import { verdicts } from '../lib/tc/action/kind.js'
+import { directions } from '../lib/tc/action/mirred.js'
+import { extendedKey, headerTypes, KEY_EX } from '../lib/tc/action/pedit.js'
+import { vlanActions } from '../lib/tc/action/vlan.js'
+import { filterFlags, flower } from '../lib/tc/flower.js'
+import { etherTypes, matchRows, oddRows } from '../lib/tc/match.js'
+import { hooks, tcMessage, types } from '../lib/tc/message.js'
+import { actionStats } from '../lib/tc/stats.js'
+
+interface Fact {
+  readonly uapi: string
+  readonly value: number
+  readonly since?: string
+}
+
+const rowsOf = (set: { readonly rows: readonly NamedRow[] }): Fact[] =>
+  set.rows.map(({ uapi, id, since }) => ({ uapi, value: id, ...(since === undefined ? {} : { since }) }))
+
+const named = (prefix: string, table: Readonly<Record<string, number>>): Fact[] =>
+  Object.entries(table).map(([name, value]) => ({ uapi: `${prefix}${name}`, value }))
+
+const sets = [
+  controller.body as AttributeSet<object>,
+  datapath.body,
+  vport.body,
+  flow.body,
+  flowKey,
+  actionList.set,
+  tcMessage.body,
+  flower,
+  actionEnvelope,
+  actionStats,
+  extendedKey,
+  ...actionKinds.map(({ options }) => options),
+]
+
+const facts: Fact[] = [
+  ...sets.flatMap(rowsOf),
+  ...matchRows.map(({ uapi, id }) => ({ uapi, value: id })),
+  ...matchRows.flatMap(({ uapi, maskId }) =>
+    maskId === undefined ? [] : [{ uapi: `${uapi}_MASK`, value: maskId }],
+  ),
+  { uapi: KEY_EX.uapi, value: KEY_EX.id },
+  ...Object.values(oddRows).map(({ uapi, id }) => ({ uapi, value: id })),
+  ...named('NLM_F_', message.flags),
+  ...named('NLMSG_', message.control),
+  ...named('OVS_FLOW_CMD_', commands),
+  ...named('OVS_DP_CMD_', commands),
+  ...named('OVS_VPORT_CMD_', commands),
+  ...portTypes.map((type, index) => ({ uapi: `OVS_VPORT_TYPE_${type.toUpperCase()}`, value: index + 1 })),
+  ...['OMIT_KEY', 'OMIT_MASK', 'OMIT_ACTIONS'].map((name) => {
+    return { uapi: `OVS_UFID_F_${name}`, value: ufidFlags[name as keyof typeof ufidFlags] }
+  }),
+  ...named('TC_ACT_', verdicts),
+  ...named('TCA_', directions),
+  ...named('TCA_VLAN_ACT_', vlanActions),
+  ...named('TCA_CSUM_UPDATE_FLAG_', csumFlags),
+  ...named('TCA_PEDIT_KEY_EX_HDR_TYPE_', headerTypes),
+  ...named('TCA_CLS_FLAGS_', filterFlags),
+  ...named('RTM_', types),
+  ...named('CTRL_CMD_', controller.commands),
+  { uapi: 'GENL_ID_CTRL', value: GENL_ID_CTRL },
+  { uapi: 'TC_H_INGRESS', value: hooks.QDISC },
+  { uapi: 'TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS)', value: hooks.INGRESS },
+  { uapi: 'ETH_P_IP', value: etherTypes.IPV4 },
+  { uapi: 'ETH_P_ARP', value: etherTypes.ARP },
+  { uapi: 'ETH_P_8021Q', value: etherTypes.VLAN },
+  { uapi: 'ETH_P_IPV6', value: etherTypes.IPV6 },
+  { uapi: 'ETH_P_8021AD', value: etherTypes.QINQ },
+]
+
+const headers = [
+  'linux/version.h',
+  'linux/if_ether.h',
+  'linux/netlink.h',
+  'linux/genetlink.h',
+  'linux/openvswitch.h',
+  'linux/rtnetlink.h',
+  'linux/pkt_sched.h',
+  'linux/pkt_cls.h',
+  'linux/gen_stats.h',
+  ...['csum', 'gact', 'mirred', 'pedit', 'vlan'].map((name) => `linux/tc_act/tc_${name}.h`),
+]
+
+/** Compiles one assertion a line and says which lines failed, and how. */
+function compile(lines: readonly string[]): Map<number, string> {
+  const { stderr, error } = spawnSync('g++', ['-std=c++20', '-fsyntax-only', '-x', 'c++', '-'], {
+    input: lines.join('\n'),
+    encoding: 'utf8',
+  })
+  if (error !== undefined) throw error
+  return new Map(
+    [...stderr.matchAll(/^<stdin>:(\d+):\d+: error: (.*)$/gm)].map(([, line, text]) => [
+      Number(line),
+      text ?? '',
+    ]),
+  )
+}
+
+t.test('every number is the one in the kernel headers', async (t) => {
+  const lines = headers.map((header) => `#include <${header}>`)
+  const first = lines.length + 1
+  for (const { uapi, value } of facts) lines.push(`static_assert((unsigned)(${uapi}) == ${value}u, "");`)
+  const errors = compile(lines)
+  const newer: string[] = []
+  facts.forEach(({ uapi, value, since }, index) => {
+    const error = errors.get(first + index)
+    if (error?.includes('was not declared')) {
+      newer.push(uapi)
+      t.ok(since, `${uapi} is not in these headers, and its row says since which kernel it is`)
+    } else t.equal(error, undefined, `${uapi} is ${value}`)
+  })
+  t.ok(facts.length > 150, `${facts.length} numbers were compared`)
+  t.ok(newer.length < 10, `the headers know all but ${newer.join(', ')}`)
+})
+
+t.test('a wrong number would be noticed', async (t) => {
+  const errors = compile(['#include <linux/openvswitch.h>', 'static_assert(OVS_KEY_ATTR_IN_PORT == 4, "");'])
+  t.match(errors.get(2), /static assertion failed/)
+})
