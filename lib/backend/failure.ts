@@ -1,0 +1,30 @@
+import type { Failure } from '../../types/errors.js'
+import type { BackendName } from '../../types/op.js'
+import type { MessageFailure } from '../../types/transport.js'
+import { codeOf, errnoName, errorCodes } from '../errors.js'
+
+/** A refusal of the kernel as a failure people can read: what was attempted, the kernel's words, and what usually helps. */
+export function kernelFailure(
+  attempt: string,
+  { errno, text }: Pick<MessageFailure, 'errno' | 'text'>,
+  more: {
+    readonly backend?: BackendName
+    readonly path?: string
+    readonly code?: Failure['code']
+    readonly hint?: string
+  } = {},
+): Failure {
+  const code = more.code ?? codeOf(errno)
+  const { meaning, advice } = errorCodes[code]
+  const words = text === undefined ? '' : `the kernel says '${text}': `
+  return {
+    code,
+    message: `cannot ${attempt}: ${words}${more.hint ?? `${lower(meaning)} ${advice}`} (${errnoName(errno)})`,
+    errno,
+    ...(text === undefined ? {} : { kernel: text }),
+    ...(more.backend === undefined ? {} : { backend: more.backend }),
+    ...(more.path === undefined ? {} : { path: more.path }),
+  }
+}
+
+const lower = (sentence: string): string => `${sentence.charAt(0).toLowerCase()}${sentence.slice(1)}`

@@ -1,0 +1,94 @@
+import type { Datapath } from '../../../types/port.js'
+import type { Transport } from '../../../types/transport.js'
+import { DpifError } from '../../errors.js'
+import { writeMessage, readMessage } from '../../netlink/message.js'
+import { type Message, messagesOf } from '../../netlink/reader.js'
+import { Writer } from '../../netlink/writer.js'
+import { datapath as family, type DatapathBody } from '../../ovs/datapath.js'
+import { commands } from '../../ovs/family.js'
+import { kernelFailure } from '../failure.js'
+import type { FamilyId } from './family.js'
+
+/** The datapaths of the openvswitch module. Reading writes nothing: no feature is set that somebody else may rely on. */
+export class Datapaths {
+  readonly #transport: Transport
+  readonly #id: FamilyId
+
+  constructor(transport: Transport, id: FamilyId) {
+    this.#transport = transport
+    this.#id = id
+  }
+
+  /** Rejects with NO_MODULE when openvswitch is not loaded. */
+  async list(): Promise<Datapath[]> {
+    const request = await this.#request(commands.GET, 0, {})
+    const found: Datapath[] = []
+    for await (const page of this.#transport.dump('generic', request)) {
+      for (const message of messagesOf(page)) found.push(datapathOf(message))
+    }
+    return found
+  }
+
+  /** Rejects with NO_DATAPATH when there is none of that name. */
+  async get(name: string): Promise<Datapath> {
+    const reply = await this.#ask('open', name, commands.GET, {})
+    if (reply === undefined)
+      throw new DpifError('BAD_MESSAGE', `the kernel answered a request for datapath '${name}' with nothing`)
+    return reply
+  }
+
+  /** Rejects with EXISTS, NO_PRIVILEGE or NO_MODULE. Misses go nowhere until somebody asks for upcalls. */
+  async create(name: string): Promise<Datapath> {
+    if (name === '' || name.length > 15)
+      throw new TypeError(`'${name}' is no datapath name; 1 to 15 bytes are`)
+    await this.#ask('create', name, commands.NEW, { upcallPid: 0 })
+    return this.get(name)
+  }
+
+  /** Deletes the datapath with its ports and flows in openvswitch. Rejects with NO_DATAPATH or NO_PRIVILEGE. */
+  async delete(name: string): Promise<void> {
+    await this.#ask('delete', name, commands.DEL, {})
+  }
+
+  async #ask(verb: string, name: string, cmd: number, body: DatapathBody): Promise<Datapath | undefined> {
+    const request = await this.#request(cmd, 0, { name, ...body })
+    const { failures, replies } = await this.#transport.exchange('generic', request)
+    const [failure] = failures
+    if (failure !== undefined) {
+      const code = failure.errno === ENODEV ? { code: 'NO_DATAPATH' as const } : {}
+      throw DpifError.from(kernelFailure(`${verb} datapath '${name}'`, failure, code))
+    }
+    for (const message of messagesOf(replies)) return datapathOf(message)
+    return undefined
+  }
+
+  async #request(cmd: number, messageFlags: number, body: DatapathBody): Promise<Uint8Array> {
+    const writer = new Writer(128)
+    const header = { cmd, version: family.version, dpIfindex: 0 }
+    writeMessage(writer, family, { type: await this.#id(family), flags: messageFlags, header, body })
+    return writer.take()
+  }
+}
+
+const ENODEV = 19
+/** What the kernel never counts up to: the mask cache's way to say it knows no hits. */
+const UNKNOWN = 0xffffffffffffffffn
+
+function datapathOf(message: Message): Datapath {
+  const { header, body } = readMessage(family, message)
+  const { stats, megaflowStats: megaflow } = body
+  return {
+    name: body.name ?? '',
+    ifindex: header.dpIfindex,
+    ...(body.masksCacheSize === undefined ? {} : { masksCacheSize: body.masksCacheSize }),
+    ...(stats === undefined
+      ? {}
+      : {
+          stats: {
+            ...stats,
+            ...(megaflow === undefined ? {} : { maskHit: megaflow.maskHit, masks: megaflow.masks }),
+            ...(megaflow?.cacheHit && megaflow.cacheHit !== UNKNOWN ? { cacheHit: megaflow.cacheHit } : {}),
+          },
+        }),
+  }
+}

@@ -1,0 +1,314 @@
+import type { Backend, BackendOp, BackendResult, FlowView } from '../../../types/backend.js'
+import type { Failure } from '../../../types/errors.js'
+import type { Ufid } from '../../../types/flow.js'
+import type { Flow } from '../../../types/op.js'
+import type { Choice } from '../../../types/policy.js'
+import type { Port } from '../../../types/port.js'
+import type { Exchange, Transport } from '../../../types/transport.js'
+import { DpifError } from '../../errors.js'
+import { beginMessage, endMessage, flags } from '../../netlink/message.js'
+import { messagesOf } from '../../netlink/reader.js'
+import { Writer } from '../../netlink/writer.js'
+import { ufidToBytes } from '../../ovs/ufid.js'
+import { filterFlags, flower } from '../../tc/flower.js'
+import { writeMatch } from '../../tc/match.js'
+import { filterInfo, hooks, tcMessage, types } from '../../tc/message.js'
+import { matchObjections } from '../../tc/objections.js'
+import { Answers, Batch, refusal } from './batch.js'
+import { FilterFlow } from './filter.js'
+import { type FilterId, Identities, isOurs } from './identity.js'
+import { Qdiscs } from './qdisc.js'
+import { portObjection, type PortTable, translateActions } from './translate.js'
+
+/**
+ * Flows as TC flower filters on the ingress of their port, reached over rtnetlink.
+ *
+ * A filter is named by us (priority and handle) and carries the flow's ufid as the cookie of its actions, so nothing has to be
+ * echoed and any process can tell which flow a filter is. A changed flow is replaced in place by its handle: packets never miss.
+ */
+export class TcBackend implements Backend {
+  readonly name = 'tc'
+  readonly #transport: Transport
+  readonly #identities = new Identities()
+  readonly #qdiscs = new Qdiscs()
+  readonly #ports = new Ports()
+
+  constructor(transport: Transport) {
+    this.#transport = transport
+  }
+
+  portsChanged(ports: readonly Port[]): void {
+    this.#ports.replace(ports)
+    const there = new Set(ports.map(({ ifindex }) => ifindex))
+    this.#qdiscs.keep(there)
+    this.#identities.keep(there)
+  }
+
+  async operate(ops: readonly BackendOp[]): Promise<BackendResult[]> {
+    const results: BackendResult[] = []
+    let open = ops.map((op, index) => ({ op, index }))
+    for (let turn = 0; open.length > 0; turn++) {
+      const attempts = await this.#attempt(open.map(({ op }) => op))
+      const taken: typeof open = []
+      attempts.forEach((result, position) => {
+        const entry = open[position] as (typeof open)[number]
+        if (result === 'again' && turn < MAX_TURNS) taken.push(entry)
+        else results[entry.index] = result === 'again' ? { error: refusal(entry.op, handleTaken) } : result
+      })
+      open = taken
+    }
+    return results
+  }
+
+  /** One exchange for all of them. What another process took or removed meanwhile makes an op go round again. */
+  async #attempt(ops: readonly BackendOp[]): Promise<(BackendResult | 'again')[]> {
+    const batch = new Batch()
+    const plans = ops.map((op) => this.#plan(batch, op))
+    const exchange =
+      batch.count === 0 ? nothing : await this.#transport.exchange('route', batch.writer.view())
+    const answers = new Answers(exchange, this.#ports)
+    this.#qdiscs.settle(batch, answers)
+    return plans.map((plan) => plan(answers))
+  }
+
+  /** Writes the messages of one op and says how their answers are read. */
+  #plan(batch: Batch, op: BackendOp): (answers: Answers) => BackendResult | 'again' {
+    if (op.verb === 'create') return this.#planCreate(batch, op)
+    const id = this.#identities.get(op.verb === 'replace' ? op.flow.ufid : op.ufid)
+    if (id === undefined) return () => ({ error: refusal(op, { errno: ENOENT }) })
+    if (op.verb === 'replace') return this.#planReplace(batch, op, id)
+    if (op.verb === 'get') {
+      const at = batch.add((writer) => writeFilter(writer, types.GETTFILTER, 0, id))
+      return (answers) => answers.error(at, op) ?? { flow: answers.flow(at), stats: answers.flow(at).stats }
+    }
+    const before = op.wantStats
+      ? batch.add((writer) => writeFilter(writer, types.GETTFILTER, 0, id))
+      : undefined
+    const at = batch.add((writer) => writeFilter(writer, types.DELTFILTER, 0, id))
+    return (answers) => {
+      const error = answers.error(at, op)
+      // Gone by another hand, or together with its device: gone all the same.
+      if (error === undefined || error.error.errno === ENOENT || error.error.errno === ENODEV) {
+        this.#identities.delete(op.ufid)
+      }
+      return error ?? answers.stats(before)
+    }
+  }
+
+  #planCreate(
+    batch: Batch,
+    op: BackendOp & { verb: 'create' },
+  ): (answers: Answers) => BackendResult | 'again' {
+    const { flow, choice } = op
+    if (this.#identities.get(flow.ufid) !== undefined)
+      return () => ({ error: refusal(op, { errno: EEXIST }) })
+    const filter = this.#translate(flow, choice)
+    if ('error' in filter) return () => filter
+    const id = this.#identities.allocate(filter.ifindex, filter.protocol)
+    if (id === undefined)
+      return () => ({ error: refusal(op, { errno: ENOSPC, text: 'every priority of the port is taken' }) })
+    const qdisc = this.#qdiscs.ensure(batch, id.ifindex)
+    const at = batch.add((writer) =>
+      writeFilter(writer, types.NEWTFILTER, flags.CREATE | flags.EXCL, id, filter.write),
+    )
+    // From here on the name is taken, so that a batch cannot hold the same flow twice.
+    this.#identities.set(flow.ufid, id)
+    return (answers) => {
+      const failure = answers.failure(at)
+      if (failure === undefined) return {}
+      this.#identities.delete(flow.ufid)
+      if (failure.errno === EEXIST && failure.text === HANDLE_TAKEN) return 'again'
+      if (qdisc === undefined && failure.text === NO_QDISC) {
+        this.#qdiscs.forget(id.ifindex)
+        return 'again'
+      }
+      const error = (qdisc === undefined ? undefined : this.#qdiscs.failure(answers, qdisc)) ?? failure
+      return { error: refusal(op, error) }
+    }
+  }
+
+  #planReplace(
+    batch: Batch,
+    op: BackendOp & { verb: 'replace' },
+    id: FilterId,
+  ): (answers: Answers) => BackendResult | 'again' {
+    const filter = this.#translate(op.flow, op.choice)
+    if ('error' in filter) return () => filter
+    if (filter.ifindex !== id.ifindex || filter.protocol !== id.protocol) {
+      const problem = 'in_port and eth_type of a flow in TC cannot change; delete it and put it anew'
+      return () => ({
+        error: {
+          code: 'UNSUPPORTED_MATCH',
+          message: `cannot replace flow ${op.flow.ufid} in tc: ${problem}`,
+          backend: 'tc',
+        },
+      })
+    }
+    // New actions start counting at 0, so the old counters are read just before.
+    const before = batch.add((writer) => writeFilter(writer, types.GETTFILTER, 0, id))
+    const at = batch.add((writer) => writeFilter(writer, types.NEWTFILTER, 0, id, filter.write))
+    return (answers) => {
+      const error = answers.error(at, op)
+      if (error?.error.errno === ENOENT) this.#identities.delete(op.flow.ufid)
+      return error ?? { ...answers.stats(before), restarted: true }
+    }
+  }
+
+  /** Where a flow's filter goes and what it says, or why there can be none. */
+  #translate(flow: FlowView, choice: Choice): Translated | { readonly error: Failure } {
+    const port = flow.key.inPort === undefined ? undefined : this.#ports.byNumber(flow.key.inPort)
+    const cookie = ufidToBytes(flow.ufid)
+    const { actions, objections } = translateActions(flow.actions, { ...pick(flow), cookie }, this.#ports)
+    const [first] = this.#objections(flow, port, objections)
+    if (first !== undefined) return { error: first }
+    const { etherType: protocol = 0 } = flow.key
+    return {
+      ifindex: port?.ifindex ?? 0,
+      protocol,
+      write: (writer) => {
+        flower.write(writer, { actions })
+        writeMatch(writer, flow.key, flow.mask)
+        flower.write(writer, { flags: skipFlags(choice) })
+      },
+    }
+  }
+
+  objections(flow: FlowView): Failure[] {
+    const port = flow.key.inPort === undefined ? undefined : this.#ports.byNumber(flow.key.inPort)
+    const frame = { ...pick(flow), cookie: new Uint8Array(16) }
+    return this.#objections(flow, port, translateActions(flow.actions, frame, this.#ports).objections)
+  }
+
+  #objections(
+    flow: FlowView,
+    port: Port | undefined,
+    actions: ReturnType<typeof translateActions>['objections'],
+  ): Failure[] {
+    const match = matchObjections(flow.key, flow.mask)
+    const place = inPortObjection(flow, port)
+    return [...match, ...(place === undefined ? [] : [place]), ...actions].map(({ code, path, problem }) => ({
+      code,
+      path,
+      message: `${path}: ${problem}`,
+      backend: 'tc',
+    }))
+  }
+
+  async *dump({ terse }: { readonly terse: boolean }): AsyncIterable<Flow> {
+    for (const port of this.#ports.all()) {
+      if (portObjection(port) === undefined) yield* this.#dumpPort(port, terse)
+    }
+  }
+
+  /** Every flow on one port. What is seen on the way is remembered: identities, taken priorities, the highest handle. */
+  async *#dumpPort(port: Port, terse: boolean): AsyncIterable<Flow> {
+    const writer = new Writer(64)
+    const at = beginMessage(writer, types.GETTFILTER, 0)
+    tcMessage.header.write(writer, { ifindex: port.ifindex, parent: hooks.INGRESS })
+    tcMessage.body.write(writer, terse ? { dumpFlags: { value: 1, selector: 1 } } : {})
+    endMessage(writer, at)
+    try {
+      for await (const page of this.#transport.dump('route', writer.take())) {
+        for (const message of messagesOf(page)) {
+          const flow = new FilterFlow(message, this.#ports, terse)
+          this.#identities.seen(flow.id, flow.kind)
+          if (flow.cookie === undefined) continue
+          this.#identities.set(flow.ufid, flow.id)
+          yield flow
+        }
+      }
+    } catch (error) {
+      // A port can vanish at any time, and its filters with it.
+      if (!(error instanceof DpifError) || error.errno !== ENODEV) throw error
+    }
+  }
+
+  async flush(): Promise<void> {
+    const ours: Ufid[] = []
+    for await (const flow of this.dump({ terse: true })) {
+      const id = this.#identities.get(flow.ufid)
+      if (id !== undefined && isOurs(id.handle)) ours.push(flow.ufid)
+    }
+    await this.operate(ours.map((ufid) => ({ verb: 'del', ufid, wantStats: false })))
+    await this.#qdiscs.removeOurs(this.#transport)
+  }
+}
+
+interface Translated {
+  readonly ifindex: number
+  readonly protocol: number
+  readonly write: (writer: Writer) => void
+}
+
+const ENOENT = 2
+const EEXIST = 17
+const ENODEV = 19
+const ENOSPC = 28
+
+/** What tc_new_tfilter() says (net/sched/cls_api.c) when the handle exists and EXCL was asked; a doubled match has no text. */
+const HANDLE_TAKEN = 'Filter already exists'
+/** What __tcf_qdisc_find() says when somebody removed the qdisc we know of. */
+const NO_QDISC = "Parent Qdisc doesn't exists"
+const handleTaken = { errno: EEXIST, text: HANDLE_TAKEN }
+/** Two processes that put filters on one port meet at most this often over one flow. */
+const MAX_TURNS = 8
+
+const nothing: Exchange = { count: 0, failures: [], replies: new Uint8Array(0) }
+
+const pick = ({ key, mask }: FlowView) => ({ key, mask })
+
+function skipFlags({ skip }: Choice): number {
+  if (skip === undefined) return 0
+  return skip === 'sw' ? filterFlags.SKIP_SW : filterFlags.SKIP_HW
+}
+
+function inPortObjection(flow: FlowView, port: Port | undefined) {
+  const { inPort } = flow.key
+  if (inPort === undefined) return undefined
+  if (port === undefined) {
+    return { code: 'NO_PORT' as const, path: 'inPort', problem: `no port ${inPort} on this datapath` }
+  }
+  const problem = portObjection(port)
+  return problem === undefined ? undefined : { code: 'PORT_NOT_IN_TC' as const, path: 'inPort', problem }
+}
+
+function writeFilter(
+  writer: Writer,
+  type: number,
+  messageFlags: number,
+  { ifindex, prio, protocol, handle }: FilterId,
+  options?: (writer: Writer) => void,
+): void {
+  const at = beginMessage(writer, type, messageFlags)
+  tcMessage.header.write(writer, { ifindex, handle, parent: hooks.INGRESS, info: filterInfo(prio, protocol) })
+  tcMessage.body.write(writer, { kind: 'flower' })
+  if (options !== undefined) {
+    const nest = writer.begin(tcMessage.body.ids.options)
+    options(writer)
+    writer.end(nest)
+  }
+  endMessage(writer, at)
+}
+
+/** The ports of the datapath, by both their numbers. */
+class Ports implements PortTable {
+  #byNumber = new Map<number, Port>()
+  #byIfindex = new Map<number, Port>()
+
+  replace(ports: readonly Port[]): void {
+    this.#byNumber = new Map(ports.map((port) => [port.number, port]))
+    this.#byIfindex = new Map(ports.map((port) => [port.ifindex, port]))
+  }
+
+  byNumber(number: number): Port | undefined {
+    return this.#byNumber.get(number)
+  }
+
+  byIfindex(ifindex: number): Port | undefined {
+    return this.#byIfindex.get(ifindex)
+  }
+
+  all(): Iterable<Port> {
+    return this.#byNumber.values()
+  }
+}

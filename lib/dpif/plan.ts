@@ -1,0 +1,276 @@
+import type { Action } from '../../types/action.js'
+import type { BackendOp, BackendResult, FlowView } from '../../types/backend.js'
+import type { Failure } from '../../types/errors.js'
+import type { FlowKey, FlowStats, Ufid } from '../../types/flow.js'
+import type { BackendName, OpResult, PutMode, Refusal } from '../../types/op.js'
+import type { Facts, Placement, Policy, PolicyPut } from '../../types/policy.js'
+import type { Counts, PlacementMap } from './placement.js'
+
+/** One thing asked of one backend on the way to an op's result. */
+export interface Step {
+  readonly backend: BackendName
+  readonly op: BackendOp
+}
+
+/**
+ * An op as a conversation: it asks backends, step by step, and ends with its result. Whoever runs many of them puts the steps that
+ * are due for one backend into one batch.
+ */
+export type Plan = Generator<Step, OpResult, BackendResult>
+
+/** What plans look at and write down. */
+export interface PlanContext {
+  readonly placement: PlacementMap
+  readonly policy: Policy
+  readonly facts: Facts
+  /** In the order in which they are asked when nobody knows where a flow is. */
+  readonly backends: readonly BackendName[]
+}
+
+export interface PutRequest {
+  readonly flow: FlowView
+  readonly mode: PutMode
+  readonly zeroStats: boolean
+  readonly wantStats: boolean
+}
+
+/** Create, modify or both, as {@link PutMode} promises, in the first backend of the policy's list that takes the flow. */
+export function* planPut(context: PlanContext, { flow, mode, zeroStats, wantStats }: PutRequest): Plan {
+  const { placement } = context
+  const { ufid } = flow
+  const order = decide(context, flow, mode)
+  if ('error' in order) return { ufid, error: order.error }
+
+  // What is remembered is trusted where it lets an op go on, and checked where it would refuse one.
+  const known = placement.of(ufid)
+  const check = mode === 'create' ? known.length > 0 : known.length === 0
+  let homes = check ? yield* locate(context, ufid, keyOf(flow)) : known
+  if (homes.length > 0 && mode === 'create') return { ufid, error: exists(ufid, homes[0]) }
+  if (homes.length === 0 && mode === 'modify') return { ufid, error: missing(ufid, 'modify') }
+
+  const refusals: Refusal[] = []
+  for (const choice of order.choices) {
+    const { backend } = choice
+    let result: BackendResult | undefined
+    if (homes.includes(backend)) {
+      result = yield { backend, op: { verb: 'replace', flow, choice, zeroStats, wantStats } }
+      if (result.error?.code === 'NOT_FOUND') {
+        placement.remove(ufid, backend)
+        homes = homes.filter((home) => home !== backend)
+        if (homes.length === 0 && mode === 'modify') return { ufid, error: missing(ufid, 'modify') }
+        result = undefined
+      }
+    }
+    const replaced = result !== undefined
+    result ??= yield { backend, op: { verb: 'create', flow, choice } }
+    if (result.error === undefined) {
+      const before = replaced ? (result.stats ?? zeroStatsOf()) : undefined
+      placement.add(ufid, backend)
+      const old = homes.filter((home) => home !== backend)
+      const stats = yield* settle(context, flow, {
+        before,
+        restarted: result.restarted === true,
+        old,
+        zeroStats,
+      })
+      return {
+        ufid,
+        backend,
+        ...(wantStats ? { stats } : {}),
+        ...(refusals.length > 0 ? { declined: refusals } : {}),
+      }
+    }
+    refusals.push({ ...result.error, backend })
+    // The kernel found another flow there, with this ufid or this match: that is the answer, not a reason to look elsewhere.
+    if (result.error.code === 'EXISTS') break
+  }
+  const error = refusals.pop() as Refusal
+  return { ufid, error, ...(refusals.length > 0 ? { declined: refusals } : {}) }
+}
+
+interface Settling {
+  /** Counters of the copy that was replaced, if one was. */
+  readonly before: FlowStats | undefined
+  readonly restarted: boolean
+  /** Backends with copies that have to go. */
+  readonly old: readonly BackendName[]
+  readonly zeroStats: boolean
+}
+
+/** The new copy is in place: removes the old ones, and adds up what they counted. Returns the counters before the op. */
+function* settle(
+  { placement }: PlanContext,
+  flow: FlowView,
+  { before, restarted, old, zeroStats }: Settling,
+): Generator<Step, FlowStats, BackendResult> {
+  const { ufid } = flow
+  let counted = placement.total(ufid, before ?? zeroStatsOf())
+  const gone: Counts[] = restarted && before !== undefined ? [before] : []
+  for (const backend of old) {
+    const result = yield { backend, op: { verb: 'del', ufid, ...keyOf(flow), wantStats: true } }
+    // A copy that is already gone is as good as deleted; one that cannot be is still there and is remembered.
+    if (result.error === undefined || result.error.code === 'NOT_FOUND') placement.remove(ufid, backend)
+    if (result.stats !== undefined) {
+      gone.push(result.stats)
+      counted = later(counted, result.stats)
+    }
+  }
+  if (zeroStats) placement.uncarry(ufid)
+  else for (const counts of gone) placement.carry(ufid, counts)
+  return counted
+}
+
+export interface NamedRequest {
+  readonly ufid: Ufid
+  /** Given when the op named no ufid, so that a flow put without one can be found. */
+  readonly key?: FlowKey
+  readonly wantStats: boolean
+}
+
+/** Deletes every copy of a flow. */
+export function* planDel(context: PlanContext, { ufid, key, wantStats }: NamedRequest): Plan {
+  const { placement } = context
+  const named = { ufid, ...(key === undefined ? {} : { key }) }
+  const known = placement.of(ufid)
+  const homes = known.length > 0 ? known : context.backends
+  let deleted: BackendName | undefined
+  let counted: FlowStats | undefined
+  let error: Failure | undefined
+  for (const backend of homes) {
+    const result = yield { backend, op: { verb: 'del', ...named, wantStats } }
+    if (result.error === undefined) {
+      deleted ??= backend
+      placement.remove(ufid, backend)
+      counted = result.stats === undefined ? counted : later(counted ?? zeroStatsOf(), result.stats)
+    } else if (result.error.code === 'NOT_FOUND') placement.remove(ufid, backend)
+    else error ??= result.error
+  }
+  if (error !== undefined) return { ufid, error }
+  const stats = placement.total(ufid, counted ?? zeroStatsOf())
+  placement.delete(ufid)
+  if (deleted !== undefined) return { ufid, backend: deleted, ...(wantStats ? { stats } : {}) }
+  // What was remembered is no longer there, so it may be where nobody looked.
+  if (known.length > 0)
+    return yield* planDel(context, { ufid, wantStats, ...(key === undefined ? {} : { key }) })
+  return { ufid, error: missing(ufid, 'delete') }
+}
+
+/** Finds a flow. */
+export function* planGet(context: PlanContext, { ufid, key }: NamedRequest): Plan {
+  const { placement } = context
+  let problem: Failure | undefined
+  for (const backend of inOrder(placement.of(ufid), context.backends)) {
+    const { error, flow } = yield {
+      backend,
+      op: { verb: 'get', ufid, ...(key === undefined ? {} : { key }) },
+    }
+    if (flow !== undefined) {
+      placement.add(ufid, backend)
+      return { ufid, backend, flow, stats: placement.total(ufid, flow.stats) }
+    }
+    if (error?.code === 'NOT_FOUND') placement.remove(ufid, backend)
+    else problem ??= error
+  }
+  return { ufid, error: problem ?? missing(ufid, 'get') }
+}
+
+/** Asks every backend, and writes down what they say. */
+function* locate(
+  { placement, backends }: PlanContext,
+  ufid: Ufid,
+  named: { readonly key?: FlowKey },
+): Generator<Step, readonly BackendName[], BackendResult> {
+  for (const backend of backends) {
+    const { error, flow } = yield { backend, op: { verb: 'get', ufid, ...named } }
+    if (flow !== undefined) placement.add(ufid, backend)
+    else if (error?.code === 'NOT_FOUND') placement.remove(ufid, backend)
+  }
+  return placement.of(ufid)
+}
+
+/** Those that are likely first, then the rest. */
+function inOrder(likely: readonly BackendName[], all: readonly BackendName[]): readonly BackendName[] {
+  return [...likely, ...all.filter((backend) => !likely.includes(backend))]
+}
+
+/** The policy's word, or why it has none. */
+export function decide(
+  { policy, facts, backends }: PlanContext,
+  flow: FlowView,
+  mode: PutMode,
+): Placement | { readonly error: Failure } {
+  const failed = (problem: string, cause?: unknown) => ({
+    error: {
+      code: 'POLICY' as const,
+      message: `cannot put flow ${flow.ufid}: policy '${policy.name}' ${problem}`,
+      ...(cause === undefined ? {} : { cause }),
+    },
+  })
+  try {
+    const placement = policy.place(new Put(flow, mode), facts)
+    const names = placement.choices.map(({ backend }) => backend)
+    if (names.length === 0) return failed('named no backend')
+    const stranger = names.find((name) => !backends.includes(name))
+    return stranger === undefined
+      ? placement
+      : failed(`named '${stranger}'; there are ${backends.join(' and ')}`)
+  } catch (cause) {
+    return failed(`threw: ${cause instanceof Error ? cause.message : String(cause)}`, cause)
+  }
+}
+
+/** Lets a policy that does not look spare a raw flow its decoding. */
+class Put implements PolicyPut {
+  readonly #flow: FlowView
+  readonly mode: PutMode
+
+  constructor(flow: FlowView, mode: PutMode) {
+    this.#flow = flow
+    this.mode = mode
+  }
+
+  get ufid(): Ufid {
+    return this.#flow.ufid
+  }
+
+  get key(): FlowKey {
+    return this.#flow.key
+  }
+
+  get mask(): FlowKey {
+    return this.#flow.mask
+  }
+
+  get actions(): readonly Action[] {
+    return this.#flow.actions
+  }
+}
+
+function keyOf({ ufidGiven, key }: FlowView): { readonly key?: FlowKey } {
+  return ufidGiven ? {} : { key }
+}
+
+function exists(ufid: Ufid, backend: BackendName | undefined): Failure {
+  return {
+    code: 'EXISTS',
+    message: `cannot create flow ${ufid}: it exists in ${backend}; use mode 'upsert' or 'modify' to change it`,
+    errno: 17,
+    ...(backend === undefined ? {} : { backend }),
+  }
+}
+
+function missing(ufid: Ufid, verb: string): Failure {
+  return { code: 'NOT_FOUND', message: `cannot ${verb} flow ${ufid}: no backend holds it`, errno: 2 }
+}
+
+const zeroStatsOf = (): FlowStats => ({ packets: 0n, bytes: 0n, used: 0, tcpFlags: 0 })
+
+/** Two copies' counters as one. */
+function later(a: FlowStats, b: FlowStats): FlowStats {
+  return {
+    packets: a.packets + b.packets,
+    bytes: a.bytes + b.bytes,
+    used: Math.max(a.used, b.used),
+    tcpFlags: a.tcpFlags | b.tcpFlags,
+  }
+}

@@ -1,0 +1,8 @@
+export type * from '../types/index.js'
+export { DpifError, errorCodes } from './errors.js'
+export { createDatapath, deleteDatapath, type KernelOptions, listDatapaths, type OpenOptions, openDpif } from './open.js'
+export { parseFlowFile } from './ovs/flow-file.js'
+export { formatFlow } from './ovs/flow-line.js'
+export { formatActions, formatKey, parseActions, parseKey } from './ovs/text.js'
+export { byPort, kernelOnly, policies, policyNamed, preferTc, tcOnly } from './policy/index.js'
+export { NativeTransport } from './transport/native.js'

@@ -1,0 +1,104 @@
+import type { Dpif, Language } from '../types/dpif.js'
+import type { Policy } from '../types/policy.js'
+import type { Datapath } from '../types/port.js'
+import type { Transport } from '../types/transport.js'
+import { Datapaths } from './backend/ovs/datapath.js'
+import { OvsBackend } from './backend/ovs/flows.js'
+import { Ports } from './backend/ovs/ports.js'
+import { TcBackend } from './backend/tc/flows.js'
+import { DpifProvider } from './dpif/dpif.js'
+import { identify, inputFailure, viewOf } from './ovs/view.js'
+import { preferTc } from './policy/prefer-tc.js'
+import { Families } from './transport/family.js'
+import { NativeTransport } from './transport/native.js'
+
+/** Which kernel to talk to. */
+export interface KernelOptions {
+  /** The kernel of this machine when left out. A transport that is passed in stays open and is the caller's to close. */
+  readonly transport?: Transport
+}
+
+export interface OpenOptions extends KernelOptions {
+  /** Name of the datapath. */
+  readonly datapath: string
+  /** Where flows go; `preferTc()` when left out. */
+  readonly policy?: Policy
+}
+
+const language: Language = { view: viewOf, identify, failure: inputFailure }
+
+/**
+ * Opens a datapath that exists. Nothing is written to it.
+ *
+ * Rejects with NO_DATAPATH, NO_MODULE or ADDON_MISSING.
+ *
+ * ```ts
+ * const dpif = await openDpif({ datapath: 'dp0' })
+ * const result = await dpif.put({ key: 'in_port(1),eth(),eth_type(0x0800),ipv4()', actions: '2' })
+ * await dpif.close()
+ * ```
+ */
+export async function openDpif({
+  datapath: name,
+  policy = preferTc(),
+  ...kernel
+}: OpenOptions): Promise<Dpif> {
+  const { transport, release } = reach(kernel)
+  try {
+    const families = new Families(transport)
+    const id = (family: { readonly name: string }) => families.id(family)
+    const datapath = await new Datapaths(transport, id).get(name)
+    return new DpifProvider({
+      datapath,
+      backends: [new TcBackend(transport), new OvsBackend(transport, id, datapath.ifindex)],
+      policy,
+      ports: new Ports(transport, id, datapath.ifindex),
+      language,
+      release,
+    })
+  } catch (error) {
+    await release()
+    throw error
+  }
+}
+
+/** The datapaths there are. Rejects with NO_MODULE or ADDON_MISSING. */
+export function listDatapaths(kernel: KernelOptions = {}): Promise<Datapath[]> {
+  return withDatapaths(kernel, (datapaths) => datapaths.list())
+}
+
+/** Makes a datapath, with an internal port 0 of the same name. Rejects with EXISTS or NO_PRIVILEGE. */
+export function createDatapath(name: string, kernel: KernelOptions = {}): Promise<Datapath> {
+  return withDatapaths(kernel, (datapaths) => datapaths.create(name))
+}
+
+/**
+ * Deletes a datapath with its ports and its flows in openvswitch. Flows in TC live on the devices and stay; `dpif.flush()` removes
+ * them. Rejects with NO_DATAPATH or NO_PRIVILEGE.
+ */
+export function deleteDatapath(name: string, kernel: KernelOptions = {}): Promise<void> {
+  return withDatapaths(kernel, (datapaths) => datapaths.delete(name))
+}
+
+async function withDatapaths<T>(
+  kernel: KernelOptions,
+  work: (datapaths: Datapaths) => Promise<T>,
+): Promise<T> {
+  const { transport, release } = reach(kernel)
+  try {
+    const families = new Families(transport)
+    return await work(new Datapaths(transport, (family) => families.id(family)))
+  } finally {
+    await release()
+  }
+}
+
+/** The transport to use, and what ends our use of it. */
+function reach({ transport }: KernelOptions): {
+  readonly transport: Transport
+  readonly release: () => Promise<void>
+} {
+  if (transport !== undefined) return { transport, release: async () => {} }
+  const native = new NativeTransport()
+  return { transport: native, release: () => native.close() }
+}
