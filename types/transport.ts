@@ -15,10 +15,10 @@ export interface Transport {
    * Sends every message of `batch`, in order, and answers once the kernel has dealt with all of them.
    * Batches of one protocol are carried out in the order of the calls.
    *
-   * `batch` is written to (sequence numbers, ACK flags) and belongs to the transport until the promise settles.
+   * `batch` is read before the call returns and is never written to: it is the caller's again at once.
    *
    * A message the kernel refuses is a {@link MessageFailure}, not a rejection. Rejects with a `DpifError`: `CLOSED`,
-   * `BAD_MESSAGE` (framing; nothing was sent), `ADDON_MISSING`, or `SOCKET` (the socket itself failed; nothing is known
+   * `BUSY` (more than 1024 exchanges of one protocol wait), `BAD_MESSAGE` (framing; nothing was sent), `ADDON_MISSING`, or `SOCKET` (the socket itself failed; nothing is known
    * of the messages).
    */
   exchange(protocol: Protocol, batch: Uint8Array): Promise<Exchange>

@@ -118,7 +118,10 @@ export const s32: Scalar<number> = {
   ...u32,
   put: (to, at, value) => host[32].put(to, at, value >>> 0),
   take: (from, at) => host[32].take(from, at) | 0,
-  write: (writer, value) => host[32].put(writer.bytes, writer.reserve(4), value >>> 0),
+  write: (writer, value) => {
+    const at = writer.reserve(4)
+    host[32].put(writer.bytes, at, value >>> 0)
+  },
   read: (from, start, end) => u32.read(from, start, end) | 0,
   samples: [0, 1, -1, 2 ** 31 - 1, -(2 ** 31)],
 }

@@ -18,7 +18,8 @@ export class Writer {
   }
 
   append(data: Uint8Array): void {
-    this.bytes.set(data, this.reserve(data.length))
+    const at = this.reserve(data.length)
+    this.bytes.set(data, at)
   }
 
   /** Zero bytes up to the next multiple of 4. */

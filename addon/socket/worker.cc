@@ -1,0 +1,68 @@
+#include "socket/worker.h"
+
+#include <signal.h>
+
+#include <cerrno>
+#include <utility>
+
+namespace ovs_dpif {
+
+int Worker::post(std::unique_ptr<Task>&& task, bool urgent) {
+  const std::lock_guard lock(mutex_);
+  if (stopping_) return ESHUTDOWN;
+  if (!urgent && waiting_.size() >= kCapacity) return EBUSY;
+  if (const int error = start()) return error;
+  waiting_.push_back(std::move(task));
+  changed_.notify_one();
+  return 0;
+}
+
+// pthread_create, because std::thread reports "no more threads" with an exception, and there are none here.
+int Worker::start() {
+  if (started_) return 0;
+  // Signals are for the threads that have handlers in mind; a new thread inherits the mask of its creator.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  const int error = pthread_create(
+      &thread_, nullptr,
+      [](void* worker) -> void* {
+        static_cast<Worker*>(worker)->work();
+        return nullptr;
+      },
+      this);
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (error == 0) {
+    started_ = true;
+    pthread_setname_np(thread_, "ovs_dpif");
+  }
+  return error;
+}
+
+void Worker::work() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    changed_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
+    if (stopping_) return;
+    std::unique_ptr<Task> task = std::move(waiting_.front());
+    waiting_.pop_front();
+    lock.unlock();
+    task->run();
+    deliver_(std::move(task));
+    lock.lock();
+  }
+}
+
+void Worker::stop() {
+  std::deque<std::unique_ptr<Task>> dropped;
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    dropped.swap(waiting_);
+    changed_.notify_one();
+  }
+  if (std::exchange(started_, false)) pthread_join(thread_, nullptr);
+}
+
+}  // namespace ovs_dpif

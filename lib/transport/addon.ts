@@ -1,0 +1,57 @@
+/** What `build/Release/ovs_dpif.node` exports. The names are those of the C++ classes in `addon/napi/`. */
+export interface Addon {
+  readonly NetlinkSocket: new (protocol: number) => NetlinkSocket
+  readonly NetlinkDump: new (protocol: number, request: Uint8Array) => NetlinkDump
+}
+
+/**
+ * A socket with a thread of its own. Both start at the first exchange. Calls are carried out in order; a call that is
+ * under way keeps the event loop and the object alive, an idle socket keeps neither.
+ *
+ * A call is either refused at once, by what it returns, or `done` is called exactly once; unless the environment ends.
+ */
+export interface NetlinkSocket {
+  /** Copies `batch`, sends it, and tells what became of it. */
+  exchange(batch: Uint8Array, done: Done<ExchangeAnswer>): AddonError | undefined
+  /** Lets what is under way finish, then frees socket and thread. Later calls are refused as `closed`. */
+  close(done: () => void): AddonError | undefined
+}
+
+/** A dump with a socket and a thread of its own. */
+export interface NetlinkDump {
+  /** Reads one page. Refused as `busy` while another one is read. */
+  next(done: Done<DumpPage>): AddonError | undefined
+  /** As in {@link NetlinkSocket}. */
+  close(done: () => void): AddonError | undefined
+}
+
+/** How an answer comes back: `value` is there when `error` is not. */
+export type Done<T> = (error: AddonError | undefined, value: T) => void
+
+/** Why the addon or its socket, not the kernel's subsystem, could not do it. */
+export interface AddonError {
+  /** `busy`, `closed`, `framing`, `thread`, or the system call that failed. */
+  readonly stage: string
+  /** Positive errno. */
+  readonly errno: number
+}
+
+/** What became of a batch. */
+export interface ExchangeAnswer {
+  readonly count: number
+  /** Four items for each failure: index, errno, text, offset. */
+  readonly failures: readonly (number | string | undefined)[]
+  readonly replies: Uint8Array
+}
+
+/** One page of a dump. */
+export interface DumpPage {
+  readonly page: Uint8Array
+  /** This was the last page. `error`, `errno` and `interrupted` tell whether the dump is complete. */
+  readonly last: boolean
+  readonly error?: AddonError
+  readonly interrupted: boolean
+  /** The kernel's own error, and its words. */
+  readonly errno?: number
+  readonly text?: string
+}

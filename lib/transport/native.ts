@@ -1,0 +1,191 @@
+import { channel } from 'node:diagnostics_channel'
+import { getSystemErrorName } from 'node:util'
+import type { Dump, Exchange, MessageFailure, Protocol, Transport } from '../../types/transport.js'
+import { codeOf, DpifError } from '../errors.js'
+import type {
+  Addon,
+  AddonError,
+  Done,
+  DumpPage,
+  ExchangeAnswer,
+  NetlinkDump,
+  NetlinkSocket,
+} from './addon.js'
+import { loadAddon } from './load.js'
+
+// The kernel of this machine, through the addon. Two ideas:
+//
+// - One socket per protocol carries all exchanges, so their order is the order of the calls. A dump takes a socket of
+//   its own: it may last, and nothing waits behind it.
+// - The addon says what happened in plain data (`addon.ts`); here it becomes a `DpifError` with a sentence.
+//
+// `load.ts` next door finds the addon. What the messages say is nobody's business in this room.
+
+const protocolNumbers: Readonly<Record<Protocol, number>> = { route: 0, generic: 16 }
+
+/** What is published on the diagnostics channel `dpif-hw-acc:exchange` after each exchange. */
+export interface ExchangeEvent {
+  readonly protocol: Protocol
+  readonly batch: Uint8Array
+  readonly result: Exchange
+}
+
+const exchanges = channel('dpif-hw-acc:exchange')
+
+/** A transport to the kernel of this machine. Nothing is opened, not even the addon, before the first call. */
+export function nativeTransport(): Transport {
+  return new NativeTransport()
+}
+
+export class NativeTransport implements Transport {
+  readonly name = 'native'
+  readonly #sockets = new Map<Protocol, NetlinkSocket>()
+  // Weak, so that a dump that was dropped without being ended is still collected, socket and all.
+  readonly #dumps = new Set<WeakRef<NetlinkDump>>()
+  readonly #collected = new FinalizationRegistry<WeakRef<NetlinkDump>>((ref) => this.#dumps.delete(ref))
+  #addon: Addon | undefined
+  #closed: Promise<void> | undefined
+
+  async exchange(protocol: Protocol, batch: Uint8Array): Promise<Exchange> {
+    const socket = this.#socket(protocol)
+    const { count, failures, replies } = await call<ExchangeAnswer>(
+      `cannot exchange ${protocol} netlink messages`,
+      (done) => socket.exchange(batch, done),
+    )
+    const result: Exchange = { count, failures: unpack(failures), replies }
+    if (exchanges.hasSubscribers) {
+      exchanges.publish({ protocol, batch, result } satisfies ExchangeEvent)
+    }
+    return result
+  }
+
+  async *dump(protocol: Protocol, request: Uint8Array): Dump {
+    const attempt = `cannot dump from ${protocol} netlink`
+    const dump = new (this.#load().NetlinkDump)(protocolNumbers[protocol], request)
+    const ref = new WeakRef(dump)
+    this.#dumps.add(ref)
+    this.#collected.register(dump, ref, ref)
+    try {
+      for (;;) {
+        const read = await call<DumpPage>(attempt, (done) => dump.next(done))
+        // What arrived is handed over first, whatever came after it.
+        if (read.page.length > 0) yield read.page
+        if (read.last) return end(attempt, read)
+      }
+    } finally {
+      this.#dumps.delete(ref)
+      this.#collected.unregister(ref)
+      await closed(dump)
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#closeAll()
+    return this.#closed
+  }
+
+  async #closeAll(): Promise<void> {
+    const dumps = [...this.#dumps].map((ref) => ref.deref()).filter((dump) => dump !== undefined)
+    await Promise.all([...this.#sockets.values(), ...dumps].map(closed))
+    this.#sockets.clear()
+    this.#dumps.clear()
+  }
+
+  #socket(protocol: Protocol): NetlinkSocket {
+    const addon = this.#load()
+    let socket = this.#sockets.get(protocol)
+    if (socket === undefined) {
+      socket = new addon.NetlinkSocket(protocolNumbers[protocol])
+      this.#sockets.set(protocol, socket)
+    }
+    return socket
+  }
+
+  #load(): Addon {
+    if (this.#closed)
+      throw new DpifError('CLOSED', 'cannot use a transport that was closed; open another one')
+    this.#addon ??= loadAddon()
+    return this.#addon
+  }
+}
+
+/** Makes a promise of a call to the addon, which is either refused at once or answered later. */
+function call<T>(attempt: string, start: (done: Done<T>) => AddonError | undefined): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const refused = start((error, value) => {
+      if (error) reject(toDpifError(attempt, error))
+      else resolve(value)
+    })
+    if (refused) reject(toDpifError(attempt, refused))
+  })
+}
+
+type Closable = NetlinkSocket | NetlinkDump
+const closings = new WeakMap<Closable, Promise<void>>()
+
+/** Resolves when it is closed, whoever closed it first. */
+function closed(closable: Closable): Promise<void> {
+  let closing = closings.get(closable)
+  if (closing === undefined) {
+    closing = new Promise((resolve) => closable.close(resolve))
+    closings.set(closable, closing)
+  }
+  return closing
+}
+
+function unpack(flat: ExchangeAnswer['failures']): MessageFailure[] {
+  const failures: MessageFailure[] = []
+  for (let at = 0; at < flat.length; at += 4) {
+    const [index, errno, text, offset] = flat.slice(at, at + 4)
+    failures.push({
+      index: index as number,
+      errno: errno as number,
+      ...(text === undefined ? {} : { text: text as string }),
+      ...(offset === undefined ? {} : { offset: offset as number }),
+    })
+  }
+  return failures
+}
+
+/** How a dump ended: returns after a complete one, throws after any other. */
+function end(attempt: string, { error, errno, text, interrupted }: DumpPage): void {
+  if (error) throw toDpifError(attempt, error)
+  if (errno) {
+    const words = text === undefined ? '' : `: ${text}`
+    throw new DpifError(codeOf(errno), `${attempt}: the kernel answered ${named(errno)}${words}`, {
+      errno,
+      ...(text === undefined ? {} : { kernel: text }),
+    })
+  }
+  if (interrupted) {
+    throw new DpifError(
+      'DUMP_INTERRUPTED',
+      'the table changed while it was dumped; entries may be missing or doubled, dump again for a consistent view',
+    )
+  }
+}
+
+function toDpifError(attempt: string, { stage, errno }: AddonError): DpifError {
+  switch (stage) {
+    case 'closed':
+      return new DpifError('CLOSED', `${attempt}: the transport was closed; open another one`)
+    case 'busy':
+      return new DpifError('BUSY', `${attempt}: too many calls are waiting already; await some of them first`)
+    case 'framing':
+      return new DpifError(
+        'BAD_MESSAGE',
+        `${attempt}: the bytes are not whole, padded netlink messages; nothing was sent`,
+      )
+    default:
+      return new DpifError('SOCKET', `${attempt}: ${stage} failed with ${named(errno)}`, { errno })
+  }
+}
+
+function named(errno: number): string {
+  try {
+    return `${getSystemErrorName(-errno)} (${errno})`
+  } catch {
+    // getSystemErrorName knows the errors of libuv only.
+    return `errno ${errno}`
+  }
+}
