@@ -175,7 +175,7 @@ export const ipv6: Scalar<string> = address(
   16,
   '::',
   'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff',
-  ['::', '::1', 'fe80::1', '2001:db8:0:0:1::1', '::ffff:10.0.0.1', 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff'],
+  ['::', '::1', 'fe80::1', '2001:db8::1:0:0:1', '::ffff:10.0.0.1', 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff'],
   {
     put: ipv6Put,
     take: ipv6Take,

@@ -123,6 +123,7 @@ export const s32: Scalar<number> = {
     host[32].put(writer.bytes, at, value >>> 0)
   },
   read: (from, start, end) => u32.read(from, start, end) | 0,
+  ones: -1,
   samples: [0, 1, -1, 2 ** 31 - 1, -(2 ** 31)],
 }
 

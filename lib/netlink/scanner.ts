@@ -43,10 +43,23 @@ export class Scanner {
    * `max` is an error, never wrapped.
    */
   integer(max: number): number {
-    return Number(this.wide(BigInt(max)))
+    const from = this.at
+    const digits = this.#digits()
+    const value = Number(digits)
+    if (value > max) this.#tooMuch(from, digits, max)
+    return value
   }
 
   wide(max: bigint): bigint {
+    const from = this.at
+    const digits = this.#digits()
+    const value = BigInt(digits)
+    if (value > max) this.#tooMuch(from, digits, max)
+    return value
+  }
+
+  /** Digits as Number() and BigInt() read them. */
+  #digits(): string {
     const from = this.at
     this.match(sign)
     const digits = this.match(number)
@@ -54,12 +67,14 @@ export class Scanner {
       this.at = from
       this.fail('a number expected')
     }
-    const value = BigInt(/^0[0-7]+$/.test(digits) ? `0o${digits.slice(1)}` : digits)
-    if (value > max) {
-      this.at = from
-      this.fail(`${digits} is more than ${max}`)
-    }
-    return value
+    return digits.length > 1 && digits[0] === '0' && digits[1] !== 'x' && digits[1] !== 'X'
+      ? `0o${digits.slice(1)}`
+      : digits
+  }
+
+  #tooMuch(from: number, digits: string, max: number | bigint): never {
+    this.at = from
+    this.fail(`${digits.replace('0o', '0')} is more than ${max}`)
   }
 
   fail(problem: string): never {

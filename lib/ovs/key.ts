@@ -25,7 +25,8 @@ function hex4(value: number): string {
 }
 
 const fragment = spelled(u8, { format: (value) => ['no', 'first', 'later'][value] ?? hex(value) })
-const label = spelled(be32, { format: hex })
+// 20 bits in a 32-bit word.
+const label = { ...spelled(be32, { format: hex }), ones: 0xfffff }
 const ports = struct<PortsKey>({ src: be16, dst: be16 })
 const icmp = struct<IcmpKey>({ type: u8, code: u8 })
 

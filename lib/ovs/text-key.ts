@@ -88,7 +88,7 @@ export function scanKey(scanner: Scanner, options: ParseOptions, depth = 0): Par
       continue
     }
     const attribute = scanAttribute(scanner, options, depth)
-    if (attribute === undefined) return { ...(ufid !== undefined && { ufid }), key, mask }
+    if (attribute === undefined) return ufid === undefined ? { key, mask } : { ufid, key, mask }
     if (!add(key, attribute, attribute.value)) failTwice(scanner, from)
     add(mask, attribute, attribute.mask)
   }
@@ -116,9 +116,9 @@ export function scanAttribute(
   }
   scanner.expect('(')
   const { name, id, spelling } = entry
-  const masked = spelling.parse(scanner, options, depth)
+  const { value, mask } = spelling.parse(scanner, options, depth)
   scanner.expect(')')
-  return { ...masked, name, id, exact: spelling.exact(masked.mask) }
+  return { name, id, value, mask, exact: spelling.exact(mask) }
 }
 
 /** A key with only this attribute, for the value or for the mask. */

@@ -12,7 +12,9 @@ const positions = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34]
 /** Which of the 16 bytes these digits are. */
 const places = positions.map((_, index) => (LITTLE ? index ^ 3 : index))
 const dashes = [8, 13, 18, 23]
-const hexByte = Array.from({ length: 256 }, (_, value) => value.toString(16).padStart(2, '0'))
+const hexDigits = '0123456789abcdef'
+/** The ufid being written; its dashes stay. One string made of it is twice as fast as 20 joined ones. */
+const text = Buffer.from('00000000-0000-0000-0000-000000000000', 'latin1')
 /** 0-15 for a hex digit, 255 for every other character up to 255. */
 const digit = Uint8Array.from({ length: 256 }, (_, code) => {
   const value = Number.parseInt(String.fromCharCode(code), 16)
@@ -45,8 +47,13 @@ export function ufidFromBytes(bytes: Uint8Array, at = 0): Ufid {
   if (at + 16 > bytes.length) {
     throw new DpifError('BAD_MESSAGE', `${Math.max(0, bytes.length - at)} bytes where a ufid of 16 belongs`)
   }
-  const byte = (index: number) => hexByte[bytes[at + (places[index] as number)] as number] as string
-  return `${byte(0)}${byte(1)}${byte(2)}${byte(3)}-${byte(4)}${byte(5)}-${byte(6)}${byte(7)}-${byte(8)}${byte(9)}-${byte(10)}${byte(11)}${byte(12)}${byte(13)}${byte(14)}${byte(15)}`
+  for (let index = 0; index < 16; index++) {
+    const byte = bytes[at + (places[index] as number)] as number
+    const position = positions[index] as number
+    text[position] = hexDigits.charCodeAt(byte >> 4)
+    text[position + 1] = hexDigits.charCodeAt(byte & 15)
+  }
+  return text.toString('latin1')
 }
 
 /**
@@ -76,6 +83,6 @@ export function parseUfid(text: string): Ufid {
 
 /** The ufid that comes next, without its prefix. */
 export function scanUfid(scanner: Scanner): Ufid {
-  const text = scanner.match(/[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}/y)
-  return text?.toLowerCase() ?? scanner.fail('a ufid like 3f2a9c10-0000-4000-8000-0123456789ab expected')
+  const found = scanner.match(/[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}/y)
+  return found?.toLowerCase() ?? scanner.fail('a ufid like 3f2a9c10-0000-4000-8000-0123456789ab expected')
 }
