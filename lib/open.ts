@@ -7,6 +7,7 @@ import { OvsBackend } from './backend/ovs/flows.js'
 import { Ports } from './backend/ovs/ports.js'
 import { TcBackend } from './backend/tc/flows.js'
 import { DpifProvider } from './dpif/dpif.js'
+import { readUfid } from './ovs/ufid.js'
 import { identify, inputFailure, viewOf } from './ovs/view.js'
 import { preferTc } from './policy/prefer-tc.js'
 import { Families } from './transport/family.js'
@@ -25,7 +26,7 @@ export interface OpenOptions extends KernelOptions {
   readonly policy?: Policy
 }
 
-const language: Language = { view: viewOf, identify, failure: inputFailure }
+const language: Language = { view: viewOf, identify, readUfid, failure: inputFailure }
 
 /**
  * Opens a datapath that exists. Nothing is written to it.

@@ -78,6 +78,8 @@ export interface Language {
     readonly key?: FlowKey
     readonly ufidGiven: boolean
   }
+  /** Reads a ufid as four 32-bit words; throws a TypeError when it is none. */
+  readUfid(ufid: Ufid, words: Uint32Array): void
   /** The failure an error of the caller's is; rethrows what is none. */
   failure(error: unknown): Failure
 }

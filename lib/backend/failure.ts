@@ -1,7 +1,8 @@
+import type { BackendResult } from '../../types/backend.js'
 import type { Failure } from '../../types/errors.js'
 import type { BackendName } from '../../types/op.js'
 import type { MessageFailure } from '../../types/transport.js'
-import { codeOf, errnoName, errorCodes } from '../errors.js'
+import { codeOf, DpifError, errnoName, errorCodes } from '../errors.js'
 
 /** A refusal of the kernel as a failure people can read: what was attempted, the kernel's words, and what usually helps. */
 export function kernelFailure(
@@ -25,6 +26,12 @@ export function kernelFailure(
     ...(more.backend === undefined ? {} : { backend: more.backend }),
     ...(more.path === undefined ? {} : { path: more.path }),
   }
+}
+
+/** Throws the first refusal among the answers to deletions. What is gone already was to go. */
+export function throwFirst(results: readonly BackendResult[]): void {
+  const failed = results.find(({ error }) => error !== undefined && error.code !== 'NOT_FOUND')
+  if (failed?.error !== undefined) throw DpifError.from(failed.error)
 }
 
 const lower = (sentence: string): string => `${sentence.charAt(0).toLowerCase()}${sentence.slice(1)}`

@@ -15,9 +15,9 @@ import type { Facts, Policy } from '../../types/policy.js'
 import type { AddPortOptions, Datapath, Port } from '../../types/port.js'
 import { DpifError } from '../errors.js'
 import { CarriedFlow, merge } from './merge.js'
-import { rounds, runPlans, type Task } from './operate.js'
+import { type Engine, runOps, type Task, type TaskStart } from './operate.js'
 import { PlacementMap } from './placement.js'
-import { decide, type Plan, type PlanContext, planDel, planGet, planPut } from './plan.js'
+import { decide, type PlanContext, planDel, planGet } from './plan.js'
 
 /** What a provider is assembled from. */
 export interface DpifParts {
@@ -42,8 +42,9 @@ export class DpifProvider implements Dpif {
   readonly datapath: Datapath
   readonly #parts: DpifParts
   readonly #backends: ReadonlyMap<BackendName, Backend>
-  readonly #placement = new PlacementMap()
+  readonly #placement: PlacementMap
   readonly #context: PlanContext
+  readonly #engine: Engine
   #ports: ReadonlyMap<number, Port> = new Map()
   #ready: Promise<void> | undefined
   #tail: Promise<unknown> = Promise.resolve()
@@ -52,6 +53,7 @@ export class DpifProvider implements Dpif {
   constructor(parts: DpifParts) {
     this.#parts = parts
     this.datapath = parts.datapath
+    this.#placement = new PlacementMap(parts.language.readUfid)
     this.#backends = new Map(parts.backends.map((backend) => [backend.name, backend]))
     const facts: Facts = {
       port: (number) => this.#ports.get(number),
@@ -59,26 +61,21 @@ export class DpifProvider implements Dpif {
     }
     const backends = parts.backends.map(({ name }) => name)
     this.#context = { placement: this.#placement, policy: parts.policy, facts, backends }
+    this.#engine = {
+      context: this.#context,
+      backends: this.#backends,
+      read: (op, index) => this.#read(op, index),
+      prepare: (tasks) => this.#prepare(tasks),
+    }
   }
 
   operate(ops: readonly Op[]): Promise<OpResult[]> {
     return this.#inTurn(async () => {
-      const results: OpResult[] = new Array(ops.length)
-      const read: Read[] = []
-      ops.forEach((op, index) => {
-        const entry = this.#read(op, index)
-        if ('error' in entry) results[index] = { ufid: '', error: entry.error }
-        else read.push(entry)
-      })
       await this.#getReady()
-      if (read.some(({ flow }) => flow !== undefined && this.#namesUnknownPort(flow))) await this.#loadPorts()
-      for (const round of rounds(read, ({ ufid }) => ufid)) {
-        const tasks: Task[] = round.map(({ index, plan }) => ({ index, plan: plan() }))
-        await runPlans(tasks, this.#backends, (index, result) => {
-          results[index] = this.#withCarried(result)
-        })
-      }
-      return results
+      const results = await runOps(this.#engine, ops)
+      return results.some(({ flow }) => flow !== undefined)
+        ? results.map((result) => this.#withCarried(result))
+        : results
     })
   }
 
@@ -211,23 +208,20 @@ export class DpifProvider implements Dpif {
 
   #namesUnknownPort({ key, actions }: FlowView): boolean {
     const unknown = (number: number | undefined) => number !== undefined && !this.#ports.has(number)
-    return unknown(key.inPort) || actions.some(({ output }) => unknown(output))
+    if (unknown(key.inPort)) return true
+    for (const { output } of actions) if (unknown(output)) return true
+    return false
   }
 
-  /** Reads one op into a plan. What cannot be read fails alone. */
-  #read(op: Op, index: number): Read | { readonly error: NonNullable<OpResult['error']> } {
+  /** Reads one op into a task. What cannot be read fails alone. */
+  #read(op: Op, index: number): Task | { readonly error: NonNullable<OpResult['error']> } {
     const { language } = this.#parts
     try {
       if (op.op === 'put') {
         const flow = language.view(op)
         const { mode = 'create', zeroStats = false, stats: wantStats = false } = op
         if (!modes.has(mode)) throw new TypeError(`'${mode}' is no mode; there are ${[...modes].join(', ')}`)
-        return {
-          index,
-          ufid: flow.ufid,
-          flow,
-          plan: () => planPut(this.#context, { flow, mode, zeroStats, wantStats }),
-        }
+        return task(index, flow.ufid, { put: { flow, mode, zeroStats, wantStats } })
       }
       if (op.op !== 'del' && op.op !== 'get') {
         throw new TypeError(`'${(op as { op: unknown }).op}' is no op; there are put, del and get`)
@@ -236,9 +230,19 @@ export class DpifProvider implements Dpif {
       const wantStats = op.op === 'del' && op.stats === true
       const named = { ufid, wantStats, ...(ufidGiven || key === undefined ? {} : { key }) }
       const plan = op.op === 'del' ? planDel : planGet
-      return { index, ufid, plan: () => plan(this.#context, named) }
+      return task(index, ufid, { plan: () => plan(this.#context, named) })
     } catch (error) {
       return { error: language.failure(error) }
+    }
+  }
+
+  /** A port this object has not heard of may have been added by somebody else. */
+  async #prepare(tasks: readonly Task[]): Promise<void> {
+    for (const { start } of tasks) {
+      if ('put' in start && start.put.flow.raw === undefined && this.#namesUnknownPort(start.put.flow)) {
+        await this.#loadPorts()
+        return
+      }
     }
   }
 
@@ -249,11 +253,8 @@ export class DpifProvider implements Dpif {
   }
 }
 
-interface Read {
-  readonly index: number
-  readonly ufid: string
-  readonly flow?: FlowView
-  readonly plan: () => Plan
+function task(index: number, ufid: string, start: TaskStart): Task {
+  return { index, ufid, start, step: undefined, plan: undefined, known: [], choices: [] }
 }
 
 const MAX_ADOPTIONS = 3

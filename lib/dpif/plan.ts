@@ -3,7 +3,8 @@ import type { BackendOp, BackendResult, FlowView } from '../../types/backend.js'
 import type { Failure } from '../../types/errors.js'
 import type { FlowKey, FlowStats, Ufid } from '../../types/flow.js'
 import type { BackendName, OpResult, PutMode, Refusal } from '../../types/op.js'
-import type { Facts, Placement, Policy, PolicyPut } from '../../types/policy.js'
+import type { Choice, Facts, Placement, Policy, PolicyPut } from '../../types/policy.js'
+import { DpifError } from '../errors.js'
 import type { Counts, PlacementMap } from './placement.js'
 
 /** One thing asked of one backend on the way to an op's result. */
@@ -34,45 +35,58 @@ export interface PutRequest {
   readonly wantStats: boolean
 }
 
-/** Create, modify or both, as {@link PutMode} promises, in the first backend of the policy's list that takes the flow. */
-export function* planPut(context: PlanContext, { flow, mode, zeroStats, wantStats }: PutRequest): Plan {
+/**
+ * Create, modify or both, as {@link PutMode} promises, in the first backend of the policy's list that takes the flow.
+ *
+ * Most puts are new flows that the first backend takes. `operate.ts` asks that one question without a plan; when the answer is a
+ * refusal, it comes here as `refused` and the plan goes on from there.
+ */
+export function* planPut(
+  context: PlanContext,
+  { flow, mode, zeroStats, wantStats }: PutRequest,
+  choices: readonly Choice[],
+  refused?: BackendResult,
+): Plan {
   const { placement } = context
   const { ufid } = flow
-  const order = decide(context, flow, mode)
-  if ('error' in order) return { ufid, error: order.error }
+  let first = refused
 
   // What is remembered is trusted where it lets an op go on, and checked where it would refuse one.
   const known = placement.of(ufid)
-  const check = mode === 'create' ? known.length > 0 : known.length === 0
+  const check = first === undefined && (mode === 'create' ? known.length > 0 : known.length === 0)
   let homes = check ? yield* locate(context, ufid, keyOf(flow)) : known
   if (homes.length > 0 && mode === 'create') return { ufid, error: exists(ufid, homes[0]) }
   if (homes.length === 0 && mode === 'modify') return { ufid, error: missing(ufid, 'modify') }
 
   const refusals: Refusal[] = []
-  for (const choice of order.choices) {
+  for (const choice of choices) {
     const { backend } = choice
-    let result: BackendResult | undefined
-    if (homes.includes(backend)) {
+    let result = first
+    first = undefined
+    if (result?.error?.code === 'EXISTS' && mode === 'upsert') {
+      // Somebody put it meanwhile: then this is a change.
+      homes = yield* locate(context, ufid, keyOf(flow))
+      if (homes.includes(backend)) result = undefined
+    }
+    let replaced = false
+    if (result === undefined && homes.includes(backend)) {
       result = yield { backend, op: { verb: 'replace', flow, choice, zeroStats, wantStats } }
+      replaced = true
       if (result.error?.code === 'NOT_FOUND') {
         placement.remove(ufid, backend)
         homes = homes.filter((home) => home !== backend)
         if (homes.length === 0 && mode === 'modify') return { ufid, error: missing(ufid, 'modify') }
         result = undefined
+        replaced = false
       }
     }
-    const replaced = result !== undefined
     result ??= yield { backend, op: { verb: 'create', flow, choice } }
     if (result.error === undefined) {
       const before = replaced ? (result.stats ?? zeroStatsOf()) : undefined
       placement.add(ufid, backend)
       const old = homes.filter((home) => home !== backend)
-      const stats = yield* settle(context, flow, {
-        before,
-        restarted: result.restarted === true,
-        old,
-        zeroStats,
-      })
+      const settling = { before, restarted: result.restarted === true, old, zeroStats }
+      const stats = yield* settle(context, flow, settling)
       return {
         ufid,
         backend,
@@ -199,24 +213,32 @@ export function decide(
   flow: FlowView,
   mode: PutMode,
 ): Placement | { readonly error: Failure } {
-  const failed = (problem: string, cause?: unknown) => ({
-    error: {
-      code: 'POLICY' as const,
-      message: `cannot put flow ${flow.ufid}: policy '${policy.name}' ${problem}`,
-      ...(cause === undefined ? {} : { cause }),
-    },
-  })
+  const failed = (problem: string, cause?: unknown) => policyFailure(policy, flow, problem, cause)
   try {
     const placement = policy.place(new Put(flow, mode), facts)
-    const names = placement.choices.map(({ backend }) => backend)
-    if (names.length === 0) return failed('named no backend')
-    const stranger = names.find((name) => !backends.includes(name))
+    if (placement.choices.length === 0) return failed('named no backend')
+    let stranger: string | undefined
+    for (const { backend } of placement.choices) if (!backends.includes(backend)) stranger = backend
     return stranger === undefined
       ? placement
       : failed(`named '${stranger}'; there are ${backends.join(' and ')}`)
   } catch (cause) {
+    // Raw attributes are decoded when a policy first looks at them.
+    if (cause instanceof DpifError && cause.code === 'BAD_MESSAGE') {
+      return { error: { ...cause, code: cause.code, message: cause.message } }
+    }
     return failed(`threw: ${cause instanceof Error ? cause.message : String(cause)}`, cause)
   }
+}
+
+function policyFailure(
+  { name }: Policy,
+  { ufid }: FlowView,
+  problem: string,
+  cause?: unknown,
+): { readonly error: Failure } {
+  const message = `cannot put flow ${ufid}: policy '${name}' ${problem}`
+  return { error: { code: 'POLICY', message, ...(cause === undefined ? {} : { cause }) } }
 }
 
 /** Lets a policy that does not look spare a raw flow its decoding. */

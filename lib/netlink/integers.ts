@@ -14,26 +14,22 @@ function checkLength(size: number, start: number, end: number): void {
 type Bytes = Pick<Scalar<number>, 'put' | 'take'>
 
 /** Unsigned integers of up to 32 bits. Values outside the range are a RangeError: they would be sent as something else. */
-function integer(bits: number, bytes: Bytes): Scalar<number> {
+function integer(bits: number, { put, take }: Bytes): Scalar<number> {
   const size = bits >> 3
   const ones = 2 ** bits - 1
-  const check = (value: number): number => {
-    if (value >= 0 && value <= ones && Number.isInteger(value)) return value
-    throw new RangeError(`${value} does not fit in ${bits} bits`)
-  }
   return {
     size,
     zero: 0,
     ones,
-    put: (to, at, value) => bytes.put(to, at, check(value)),
-    take: bytes.take,
+    put,
+    take,
     write: (writer, value) => {
       const at = writer.reserve(size)
-      bytes.put(writer.bytes, at, check(value))
+      put(writer.bytes, at, value)
     },
     read: (from, start, end) => {
       checkLength(size, start, end)
-      return bytes.take(from, start)
+      return take(from, start)
     },
     format: String,
     formatMask: hex,
@@ -43,9 +39,15 @@ function integer(bits: number, bytes: Bytes): Scalar<number> {
   }
 }
 
+function misfit(value: number, bits: number): never {
+  throw new RangeError(`${value} does not fit in ${bits} bits`)
+}
+
+// Each is written out, with its check, so that the engine can inline it where a table is compiled.
 const big: Record<16 | 32, Bytes> = {
   16: {
     put: (to, at, value) => {
+      if ((value & 0xffff) !== value) misfit(value, 16)
       to[at] = value >> 8
       to[at + 1] = value
     },
@@ -53,6 +55,7 @@ const big: Record<16 | 32, Bytes> = {
   },
   32: {
     put: (to, at, value) => {
+      if (value >>> 0 !== value) misfit(value, 32)
       to[at] = value >>> 24
       to[at + 1] = value >>> 16
       to[at + 2] = value >>> 8
@@ -70,6 +73,7 @@ const big: Record<16 | 32, Bytes> = {
 const little: Record<16 | 32, Bytes> = {
   16: {
     put: (to, at, value) => {
+      if ((value & 0xffff) !== value) misfit(value, 16)
       to[at] = value
       to[at + 1] = value >> 8
     },
@@ -77,6 +81,7 @@ const little: Record<16 | 32, Bytes> = {
   },
   32: {
     put: (to, at, value) => {
+      if (value >>> 0 !== value) misfit(value, 32)
       to[at] = value
       to[at + 1] = value >>> 8
       to[at + 2] = value >>> 16
@@ -100,6 +105,7 @@ const host = LITTLE ? little : big
 
 export const u8 = integer(8, {
   put: (to, at, value) => {
+    if ((value & 0xff) !== value) misfit(value, 8)
     to[at] = value
   },
   take: byte,
@@ -116,6 +122,7 @@ export const be32 = integer(32, big[32])
 /** Host order, two's complement. */
 export const s32: Scalar<number> = {
   ...u32,
+  ones: -1,
   put: (to, at, value) => host[32].put(to, at, value >>> 0),
   take: (from, at) => host[32].take(from, at) | 0,
   write: (writer, value) => {
@@ -123,7 +130,6 @@ export const s32: Scalar<number> = {
     host[32].put(writer.bytes, at, value >>> 0)
   },
   read: (from, start, end) => u32.read(from, start, end) | 0,
-  ones: -1,
   samples: [0, 1, -1, 2 ** 31 - 1, -(2 ** 31)],
 }
 

@@ -1,5 +1,6 @@
 import { DpifError } from '../errors.js'
 import type { Codec, Scalar } from './codec.js'
+import { compilePut, compileTake, type StructPut, type StructTake } from './compile.js'
 
 /** The scalars of a struct, in the order of their bytes. */
 export type Fields<T> = { readonly [K in keyof Required<T>]: Scalar<NonNullable<T[K]>> }
@@ -26,7 +27,7 @@ export interface StructOptions {
   readonly grows?: boolean
 }
 
-/** A struct of `fields`, without holes between them. A part left out of a value is written as its `zero`. */
+/** A struct of `fields`, without holes between them. A part left out of a value is 0. */
 export function struct<T extends object>(fields: Fields<T>, options: StructOptions = {}): Struct<T> {
   let offset = 0
   const layout: Field[] = Object.entries<Scalar<unknown>>(fields).map(([name, scalar]) => {
@@ -36,18 +37,8 @@ export function struct<T extends object>(fields: Fields<T>, options: StructOptio
   })
   const size = offset + (options.tail ?? 0)
 
-  const put = (bytes: Uint8Array, at: number, value: T): void => {
-    for (const { name, offset, scalar } of layout) {
-      const part = (value as Record<string, unknown>)[name]
-      if (part !== undefined) scalar.put(bytes, at + offset, part)
-      else if (scalar.zero) scalar.put(bytes, at + offset, scalar.zero)
-    }
-  }
-  const take = (bytes: Uint8Array, at: number): T => {
-    const value: Record<string, unknown> = {}
-    for (const { name, offset, scalar } of layout) value[name] = scalar.take(bytes, at + offset)
-    return value as T
-  }
+  const put = compilePut<T>(layout) ?? putLoop<T>(layout)
+  const take = compileTake<T>(layout) ?? takeLoop<T>(layout)
   return {
     size,
     fields: layout,
@@ -70,6 +61,22 @@ export function struct<T extends object>(fields: Fields<T>, options: StructOptio
       return value as T
     }),
   }
+}
+
+/** What {@link compilePut} makes, where code may not be made from text. */
+export function putLoop<T>(layout: readonly Field[]): StructPut<T> {
+  return (bytes, at, value) => {
+    for (const { name, offset, scalar } of layout) {
+      const part = (value as Record<string, unknown>)[name]
+      if (part !== undefined) scalar.put(bytes, at + offset, part)
+    }
+  }
+}
+
+/** What {@link compileTake} makes, where code may not be made from text. */
+export function takeLoop<T>(layout: readonly Field[]): StructTake<T> {
+  return (bytes, at) =>
+    Object.fromEntries(layout.map(({ name, offset, scalar }) => [name, scalar.take(bytes, at + offset)])) as T
 }
 
 /** Which bits of a 16- or 32-bit word belong to one part. */

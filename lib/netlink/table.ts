@@ -1,6 +1,7 @@
 import type { UnknownAttribute } from '../../types/flow.js'
 import { DpifError } from '../errors.js'
 import type { Codec } from './codec.js'
+import { compileReader, compileWriter, type SetReader, type SetWriter } from './compile.js'
 import { eachAttribute } from './reader.js'
 import type { Writer } from './writer.js'
 
@@ -38,11 +39,15 @@ export class AttributeSet<T extends object> implements Codec<T> {
   readonly ids: { readonly [K in keyof Rows<T>]: number }
   readonly size = undefined
   readonly #byId = new Map<number, NamedRow>()
+  readonly #writeRows: SetWriter<T>
+  readonly #readRow: SetReader
 
   constructor(name: string, rows: Rows<T>) {
     this.name = name
     this.rows = Object.entries<Row>(rows).map(([name, row]) => ({ name, ...row }))
     for (const row of this.rows) this.#byId.set(row.id, row)
+    this.#writeRows = compileWriter(this.rows, located) ?? writeLoop(this.rows)
+    this.#readRow = compileReader(this.rows) ?? readLoop(this.#byId)
     this.ids = Object.fromEntries(this.rows.map((row) => [row.name, row.id])) as typeof this.ids
   }
 
@@ -51,10 +56,7 @@ export class AttributeSet<T extends object> implements Codec<T> {
   }
 
   write(writer: Writer, value: T): void {
-    for (const row of this.rows) {
-      const part = (value as Record<string, unknown>)[row.name]
-      if (part !== undefined) writeAttribute(writer, row, part)
-    }
+    this.#writeRows(writer, value)
     const { unknown } = value as WithUnknown
     if (unknown !== undefined) for (const attribute of unknown) writeUnknown(writer, attribute)
   }
@@ -63,9 +65,11 @@ export class AttributeSet<T extends object> implements Codec<T> {
     const value: Record<string, unknown> = {}
     const unknown: UnknownAttribute[] = []
     eachAttribute(bytes, start, end, (id, from, to) => {
-      const row = this.#byId.get(id)
-      if (row === undefined) unknown.push({ id, data: bytes.slice(from, to) })
-      else value[row.name] = readAttribute(row, bytes, from, to)
+      try {
+        if (!this.#readRow(value, id, bytes, from, to)) unknown.push({ id, data: bytes.slice(from, to) })
+      } catch (error) {
+        throw located(this.#byId.get(id)?.name ?? '', error)
+      }
     })
     if (unknown.length > 0) value.unknown = unknown
     return value as T
@@ -93,6 +97,25 @@ export class AttributeSet<T extends object> implements Codec<T> {
   }
 }
 
+/** What `compileWriter` makes, where code may not be made from text. */
+export function writeLoop<T>(rows: readonly NamedRow[]): SetWriter<T> {
+  return (writer, value) => {
+    for (const row of rows) {
+      const part = (value as Record<string, unknown>)[row.name]
+      if (part !== undefined) writeAttribute(writer, row, part)
+    }
+  }
+}
+
+/** What `compileReader` makes, where code may not be made from text. */
+export function readLoop(byId: ReadonlyMap<number, NamedRow>): SetReader {
+  return (value, id, bytes, start, end) => {
+    const row = byId.get(id)
+    if (row !== undefined) value[row.name] = row.codec.read(bytes, start, end)
+    return row !== undefined
+  }
+}
+
 /** A list in which every element is one attribute: the same rows as a set, but order and repetition count. */
 export class AttributeList<T extends object, Element extends object> implements Codec<readonly Element[]> {
   readonly set: AttributeSet<T>
@@ -106,12 +129,16 @@ export class AttributeList<T extends object, Element extends object> implements 
 
   /** The row an element is about. Throws a TypeError when the element is none, or more than one. */
   rowOf(element: Element): NamedRow | undefined {
-    const names = Object.keys(element)
-    const name = names[0]
-    const row = name === undefined ? undefined : this.#byName.get(name)
-    if (names.length !== 1 || (row === undefined && name !== 'unknown')) {
+    let found: string | undefined
+    let count = 0
+    for (const name in element) {
+      found = name
+      count++
+    }
+    const row = this.#byName.get(found ?? '')
+    if (count !== 1 || (row === undefined && found !== 'unknown')) {
       throw new TypeError(
-        `{ ${names.join(', ')} } is not one of ${this.set.name}: ${[...this.#byName.keys()].join(', ')}`,
+        `{ ${Object.keys(element).join(', ')} } is not one of ${this.set.name}: ${[...this.#byName.keys()].join(', ')}`,
       )
     }
     return row

@@ -22,17 +22,33 @@ export class Writer {
     this.bytes.set(data, at)
   }
 
+  /** Appends what was written in [start, end) once more. */
+  repeat(start: number, end: number): void {
+    const at = this.reserve(end - start)
+    this.bytes.copyWithin(at, start, end)
+  }
+
   /** Zero bytes up to the next multiple of 4. */
   align(): void {
     const rest = this.length & 3
     if (rest !== 0) this.reserve(4 - rest)
   }
 
+  /** An attribute of known size: writes its header and returns where its zeroed payload begins. */
+  attribute(id: number, size: number): number {
+    const at = this.reserve((size + 7) & ~3)
+    this.bytes[at + LOW] = size + 4
+    this.bytes[at + HIGH] = (size + 4) >> 8
+    this.bytes[at + 2 + LOW] = id
+    this.bytes[at + 2 + HIGH] = id >> 8
+    return at + 4
+  }
+
   /** Begins an attribute; the payload follows, then {@link end}. Returns what `end` wants. */
   begin(id: number): number {
     const at = this.reserve(4)
-    this.bytes[at + 2] = LITTLE ? id & 0xff : id >> 8
-    this.bytes[at + 3] = LITTLE ? id >> 8 : id & 0xff
+    this.bytes[at + 2 + LOW] = id
+    this.bytes[at + 2 + HIGH] = id >> 8
     return at
   }
 
@@ -40,8 +56,8 @@ export class Writer {
   end(at: number): void {
     const size = this.length - at
     if (size > 0xffff) throw new RangeError(`attribute of ${size} bytes; netlink carries at most 65535`)
-    this.bytes[at] = LITTLE ? size & 0xff : size >> 8
-    this.bytes[at + 1] = LITTLE ? size >> 8 : size & 0xff
+    this.bytes[at + LOW] = size
+    this.bytes[at + HIGH] = size >> 8
     this.align()
   }
 
@@ -71,3 +87,7 @@ export class Writer {
 
 /** Whether this machine's own byte order, the one netlink calls "host", is little-endian. */
 export const LITTLE = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1
+
+// Where the lower and the upper byte of a 16-bit integer lie.
+const LOW = LITTLE ? 0 : 1
+const HIGH = 1 - LOW

@@ -35,6 +35,15 @@ export function putUfid(bytes: Uint8Array, at: number, ufid: Ufid): void {
   if (wrong !== 0) throw new TypeError(`'${ufid}' is not a ufid like 3f2a9c10-0000-4000-8000-0123456789ab`)
 }
 
+const wordBytes = new Uint8Array(16)
+const fourWords = new Uint32Array(wordBytes.buffer)
+
+/** The four words OVS prints, as integers: for tables. Throws a TypeError when `ufid` is none. */
+export function readUfid(ufid: Ufid, words: Uint32Array): void {
+  putUfid(wordBytes, 0, ufid)
+  words.set(fourWords)
+}
+
 /** The 16 bytes of OVS_FLOW_ATTR_UFID. Throws a TypeError when `ufid` is none. */
 export function ufidToBytes(ufid: Ufid): Uint8Array {
   const bytes = new Uint8Array(16)

@@ -1,5 +1,6 @@
 import type { Action } from '../../types/action.js'
 import type { FlowView } from '../../types/backend.js'
+import type { Failure } from '../../types/errors.js'
 import type { FlowKey, Ufid } from '../../types/flow.js'
 import type { FlowSpec } from '../../types/op.js'
 import { DpifError } from '../errors.js'
@@ -41,6 +42,8 @@ export interface Identified {
 function readKey(key: FlowSpec['key']): { key: FlowKey; mask?: FlowKey; ufid?: Ufid } {
   if (typeof key === 'string') return parseKey(key)
   if (key instanceof Uint8Array) return { key: flowKey.read(key, 0, key.length) }
+  if (typeof key !== 'object' || key === null)
+    throw new TypeError(`a flow's key is an object, text or raw bytes, not ${key}`)
   return { key }
 }
 
@@ -93,7 +96,11 @@ export function viewOf(spec: FlowSpec): FlowView {
 
 function readActions(actions: FlowSpec['actions']): readonly Action[] {
   if (typeof actions === 'string') return parseActions(actions)
-  return actions instanceof Uint8Array ? actionList.read(actions, 0, actions.length) : actions
+  if (actions instanceof Uint8Array) return actionList.read(actions, 0, actions.length)
+  if (!Array.isArray(actions)) throw new TypeError("a flow's actions are a list, text or raw bytes")
+  // Not every backend encodes every action, so what is none is found out here.
+  for (const action of actions) actionList.rowOf(action)
+  return actions
 }
 
 interface RawSpec {
@@ -136,9 +143,10 @@ class RawView implements FlowView {
 }
 
 /** An error of the caller's, as the data a result carries. Rethrows what is none. */
-export function inputFailure(error: unknown): DpifError {
-  if (error instanceof DpifError) return error
+export function inputFailure(error: unknown): Failure {
+  // Plain data: the message of an Error does not survive a spread.
+  if (error instanceof DpifError) return { ...error, code: error.code, message: error.message }
   if (error instanceof TypeError || error instanceof RangeError)
-    return new DpifError('SYNTAX', error.message, { cause: error })
+    return { code: 'SYNTAX', message: error.message, cause: error }
   throw error
 }

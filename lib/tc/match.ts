@@ -61,6 +61,7 @@ const icmpv6 = { etherType: etherTypes.IPV6, proto: 58 }
 const arpOp: Scalar<number> = {
   ...u8,
   ones: 0xffff,
+  put: (to, at, value) => u8.put(to, at, value & 0xff),
   write: (writer, value) => u8.write(writer, value & 0xff),
   read: (bytes, start, end) => {
     const value = u8.read(bytes, start, end)

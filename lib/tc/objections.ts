@@ -29,8 +29,8 @@ export function matchObjections(key: FlowKey, mask: FlowKey): Objection[] {
   }
   reportTags(key, mask, report)
   const layers = layersOf(key, mask)
-  reportUnmatched('', mask, layers.tags.length > 0, report)
-  if (layers.tags.length > 0) reportUnmatched('encap.'.repeat(layers.tags.length), layers.mask, false, report)
+  reportUnmatched('', { key, mask }, layers.tags.length > 0, report)
+  if (layers.tags.length > 0) reportUnmatched('encap.'.repeat(layers.tags.length), layers, false, report)
   reportRows(layers.key, layers.mask, report)
   reportFragments(layers.key, layers.mask, report)
   reportArp(layers.key, layers.mask, report)
@@ -62,9 +62,20 @@ const matchable = new Set(
 )
 
 /** Mask bits no row and no special rule speaks for. */
-function reportUnmatched(prefix: string, mask: FlowKey, tagged: boolean, report: Report): void {
+function reportUnmatched(
+  prefix: string,
+  { key, mask }: { readonly key: FlowKey; readonly mask: FlowKey },
+  tagged: boolean,
+  report: Report,
+): void {
   for (const [attribute, bits] of Object.entries(mask)) {
     if (elsewhere.has(attribute)) continue
+    if (attribute === 'unknown') {
+      // The kernel puts a tunnel into every mask it reports, also where the key has none (__ovs_nla_put_key(), Linux 6.1).
+      const keyed = mask.unknown?.filter(({ id }) => key.unknown?.some((other) => other.id === id))
+      if (counts(keyed)) report(`${prefix}unknown`, 'flower has no such match')
+      continue
+    }
     const isField = typeof bits !== 'object' || attribute === 'unknown'
     const parts: [string, unknown][] = isField
       ? [[attribute, bits]]
@@ -126,7 +137,8 @@ function anyCounts(bits: number | object | undefined): boolean {
 /** The dissector gives up on ARP packets that are neither request nor reply, and then matches none of their fields. */
 function reportArp(key: FlowKey, mask: FlowKey, report: Report): void {
   if (!anyCounts(mask.arp)) return
-  const op = mask.arp?.op === 0xffff ? key.arp?.op : undefined
+  // openvswitch keeps one byte of the operation and reports its mask so; the other is 0 in every key it takes.
+  const op = ((mask.arp?.op ?? 0) & 0xff) === 0xff ? key.arp?.op : undefined
   if (op !== 1 && op !== 2)
     report('arp.op', 'flower sees ARP fields of requests and replies only; match op=1 or op=2')
 }

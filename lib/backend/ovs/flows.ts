@@ -4,6 +4,7 @@ import type { Failure } from '../../../types/errors.js'
 import type { FlowKey, FlowStats, Ufid } from '../../../types/flow.js'
 import type { Flow } from '../../../types/op.js'
 import type { MessageFailure, Transport } from '../../../types/transport.js'
+import type { Codec } from '../../netlink/codec.js'
 import { beginMessage, endMessage, flags } from '../../netlink/message.js'
 import { eachAttribute, type Message, messagesOf } from '../../netlink/reader.js'
 import { Writer } from '../../netlink/writer.js'
@@ -13,8 +14,8 @@ import { flow as flowFamily, ufidFlags } from '../../ovs/flow.js'
 import { flowKey } from '../../ovs/key.js'
 import { violationsOf } from '../../ovs/rules.js'
 import { putUfid, ufidFromBytes } from '../../ovs/ufid.js'
-import { ufidFor } from '../../ovs/view.js'
-import { kernelFailure } from '../failure.js'
+import { inputFailure, ufidFor } from '../../ovs/view.js'
+import { kernelFailure, throwFirst } from '../failure.js'
 import type { FamilyId } from './family.js'
 
 /**
@@ -55,40 +56,52 @@ export class OvsBackend implements Backend {
 
   async #attempt(ops: readonly BackendOp[], by: 'ufid' | 'key'): Promise<BackendResult[]> {
     const family = await this.#id(flowFamily)
-    const writer = new Writer(ops.length * 256)
-    for (const op of ops) this.#writeOp(writer, family, op, by)
+    const writer = new Writer(ops.length * 320)
+    const repeats = new Repeats()
+    const results: BackendResult[] = ops.map(() => succeeded)
+    // The ops that could be written, in the order of their messages.
+    const sent: number[] = []
+    for (const [index, op] of ops.entries()) {
+      const start = writer.length
+      try {
+        this.#writeOp(writer, family, op, by, repeats)
+        sent.push(index)
+      } catch (error) {
+        // A value that does not fit its field is found when it is written.
+        writer.truncate(start)
+        results[index] = { error: inputFailure(error) }
+      }
+    }
+    if (sent.length === 0) return results
     // The transport stamps what it is given; the refused ones are looked at again below.
     const { failures, replies } = await this.#transport.exchange('generic', writer.view())
-    const results: BackendResult[] = ops.map(() => succeeded)
     for (const message of messagesOf(replies)) {
-      const op = ops[message.seq]
+      const index = sent[message.seq] ?? -1
+      const op = ops[index]
       if (op === undefined) continue
       const flow = new KernelFlow(message)
-      results[message.seq] = op.verb === 'get' ? { flow, stats: flow.stats } : { stats: flow.stats }
+      results[index] = op.verb === 'get' ? { flow, stats: flow.stats } : { stats: flow.stats }
     }
     for (const failure of failures) {
-      const op = ops[failure.index]
-      if (op !== undefined) results[failure.index] = { error: this.#failureOf(op, failure) }
+      const index = sent[failure.index] ?? -1
+      const op = ops[index]
+      if (op !== undefined) results[index] = { error: this.#failureOf(op, failure) }
     }
     return results
   }
 
-  #writeOp(writer: Writer, family: number, op: BackendOp, by: 'ufid' | 'key'): void {
+  #writeOp(writer: Writer, family: number, op: BackendOp, by: 'ufid' | 'key', repeats: Repeats): void {
     const { cmd, messageFlags } = requestOf(op)
     const at = beginMessage(writer, family, messageFlags)
-    ovsHeader.write(writer, { cmd, version: flowFamily.version, dpIfindex: this.#dpIfindex })
+    const header = writer.reserve(ovsHeader.size)
+    ovsHeader.put(writer.bytes, header, { cmd, version: flowFamily.version, dpIfindex: this.#dpIfindex })
     if (by === 'ufid') {
-      const ufid = writer.begin(ids.ufid)
-      putUfid(
-        writer.bytes,
-        writer.reserve(16),
-        op.verb === 'create' || op.verb === 'replace' ? op.flow.ufid : op.ufid,
-      )
-      writer.end(ufid)
+      const ufid = writer.attribute(ids.ufid, 16)
+      putUfid(writer.bytes, ufid, op.verb === 'create' || op.verb === 'replace' ? op.flow.ufid : op.ufid)
     }
-    if (op.verb === 'create' || op.verb === 'replace') writeFlow(writer, op.flow)
-    else if (by === 'key') writeNested(writer, ids.key, () => flowKey.write(writer, op.key ?? {}))
-    if (op.verb === 'replace' && op.zeroStats) writer.end(writer.begin(ids.clear))
+    if (op.verb === 'create' || op.verb === 'replace') writeFlow(writer, op.flow, repeats)
+    else if (by === 'key') writeNested(writer, ids.key, flowKey, op.key ?? {})
+    if (op.verb === 'replace' && op.zeroStats) writer.attribute(ids.clear, 0)
     endMessage(writer, at)
   }
 
@@ -99,9 +112,18 @@ export class OvsBackend implements Backend {
       return kernelFailure(attempt, failure, { backend: 'ovs', code: 'NO_DATAPATH' })
     if (failure.errno !== EINVAL || !('flow' in op))
       return kernelFailure(attempt, failure, { backend: 'ovs' })
-    const [violation] = violationsOf(op.flow.key, op.flow.mask)
-    if (violation === undefined) return kernelFailure(attempt, failure, { backend: 'ovs' })
-    return kernelFailure(attempt, failure, { backend: 'ovs', path: violation.path, hint: violation.problem })
+    try {
+      const { key, mask } = decoded(op.flow)
+      const [violation] = violationsOf(key, mask)
+      if (violation === undefined) return kernelFailure(attempt, failure, { backend: 'ovs' })
+      return kernelFailure(attempt, failure, {
+        backend: 'ovs',
+        path: violation.path,
+        hint: violation.problem,
+      })
+    } catch (error) {
+      return { ...inputFailure(error), backend: 'ovs', errno: failure.errno }
+    }
   }
 
   async *dump({ terse }: { readonly terse: boolean }): AsyncIterable<Flow> {
@@ -145,7 +167,7 @@ export class OvsBackend implements Backend {
       })
     }
     // One by one rather than the kernel's flush, so that what others put meanwhile stays.
-    if (flows.length > 0) await this.operate(flows)
+    if (flows.length > 0) throwFirst(await this.operate(flows))
   }
 
   portsChanged(): void {}
@@ -173,24 +195,54 @@ function requestOf(op: BackendOp): { cmd: number; messageFlags: number } {
   return { cmd: op.verb === 'del' ? commands.DEL : commands.SET, messageFlags: op.wantStats ? flags.ECHO : 0 }
 }
 
-function writeNested(writer: Writer, id: number, write: () => void): void {
+function writeNested<T>(writer: Writer, id: number, codec: Pick<Codec<T>, 'write'>, value: T): void {
   const at = writer.begin(id)
-  write()
+  codec.write(writer, value)
   writer.end(at)
 }
 
-function writeFlow(writer: Writer, flow: FlowView): void {
+/** Raw attributes go down unread. Now that it matters: throws BAD_MESSAGE when they are none. */
+function decoded(flow: FlowView): FlowView {
+  for (const part of ['key', 'mask', 'actions'] as const) flow[part]
+  return flow
+}
+
+function writeRaw(writer: Writer, id: number, data: Uint8Array): void {
+  const at = writer.begin(id)
+  writer.append(data)
+  writer.end(at)
+}
+
+/**
+ * Flows of one kind mostly share one mask object, and often one list of actions: within a batch, where nobody can change them, their
+ * bytes are written once and copied from then on.
+ */
+class Repeats {
+  readonly #last = new Map<number, { value: unknown; start: number; end: number }>()
+
+  write<T>(writer: Writer, id: number, codec: Pick<Codec<T>, 'write'>, value: T): void {
+    const last = this.#last.get(id)
+    if (last?.value === value) {
+      writer.repeat(last.start, last.end)
+      return
+    }
+    const start = writer.length
+    writeNested(writer, id, codec, value)
+    this.#last.set(id, { value, start, end: writer.length })
+  }
+}
+
+function writeFlow(writer: Writer, flow: FlowView, repeats: Repeats): void {
   const { raw } = flow
   if (raw === undefined) {
-    writeNested(writer, ids.key, () => flowKey.write(writer, flow.key))
-    writeNested(writer, ids.mask, () => flowKey.write(writer, flow.mask))
-    writeNested(writer, ids.actions, () => actionList.write(writer, flow.actions))
+    writeNested(writer, ids.key, flowKey, flow.key)
+    repeats.write(writer, ids.mask, flowKey, flow.mask)
+    repeats.write(writer, ids.actions, actionList, flow.actions)
     return
   }
-  const { key, mask, actions } = raw
-  writeNested(writer, ids.key, () => writer.append(key))
-  if (mask !== undefined) writeNested(writer, ids.mask, () => writer.append(mask))
-  writeNested(writer, ids.actions, () => writer.append(actions))
+  writeRaw(writer, ids.key, raw.key)
+  if (raw.mask !== undefined) writeRaw(writer, ids.mask, raw.mask)
+  writeRaw(writer, ids.actions, raw.actions)
 }
 
 /** A flow in a reply or a dump. Keeps the bytes it came in and decodes what is asked for. */

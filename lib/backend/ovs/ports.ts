@@ -25,8 +25,14 @@ export class Ports implements PortControl {
   /** Ascending by number. */
   async list(): Promise<Port[]> {
     const found: Port[] = []
-    for await (const page of this.#transport.dump('generic', await this.#request(commands.GET, {}))) {
-      for (const message of messagesOf(page)) found.push(portOf(message))
+    try {
+      for await (const page of this.#transport.dump('generic', await this.#request(commands.GET, {}))) {
+        for (const message of messagesOf(page)) found.push(portOf(message))
+      }
+    } catch (error) {
+      // No device to a dump of vports is the datapath's own (ovs_vport_cmd_dump(), net/openvswitch/datapath.c).
+      if (!(error instanceof DpifError) || error.errno !== ENODEV) throw error
+      throw DpifError.from(kernelFailure('list the ports', { errno: ENODEV }, { code: 'NO_DATAPATH' }))
     }
     return found.sort((a, b) => a.number - b.number)
   }
@@ -55,6 +61,8 @@ export class Ports implements PortControl {
   async #ask(attempt: string, cmd: number, body: VportBody): Promise<Exchange> {
     const exchange = await this.#transport.exchange('generic', await this.#request(cmd, body))
     const [failure] = exchange.failures
+    // The kernel says the same of a device and of a datapath that is not there; only the latter has no ports to list.
+    if (failure?.errno === ENODEV) await this.list()
     if (failure !== undefined) throw DpifError.from(kernelFailure(attempt, failure))
     return exchange
   }
@@ -66,6 +74,8 @@ export class Ports implements PortControl {
     return writer.take()
   }
 }
+
+const ENODEV = 19
 
 function portOf(message: Message): Port {
   const { portNo = 0, name = '', type = 1, ifindex = 0, stats } = readMessage(family, message).body

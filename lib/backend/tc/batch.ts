@@ -6,17 +6,30 @@ import { messagesOf } from '../../netlink/reader.js'
 import { Writer } from '../../netlink/writer.js'
 import { kernelFailure } from '../failure.js'
 import { FilterFlow } from './filter.js'
+import type { FilterTemplate } from './template.js'
 import type { PortTable } from './translate.js'
 
 /** Messages of one exchange, and the number of each. */
 export class Batch {
-  readonly writer = new Writer(16 * 1024)
+  readonly writer: Writer
   count = 0
+  /** What the last new filter looked like, for others of its kind. */
+  template: FilterTemplate | undefined
   /** The ingress qdiscs this batch asks for: ifindex, and the number of the message. */
   readonly qdiscs = new Map<number, number>()
 
+  constructor(capacity: number) {
+    this.writer = new Writer(capacity)
+  }
+
   add(write: (writer: Writer) => void): number {
-    write(this.writer)
+    const start = this.writer.length
+    try {
+      write(this.writer)
+    } catch (error) {
+      this.writer.truncate(start)
+      throw error
+    }
     return this.count++
   }
 }
@@ -58,13 +71,22 @@ export class Answers {
 export function refusal(op: BackendOp, failure: Pick<MessageFailure, 'errno' | 'text'>): Failure {
   const ufid = 'flow' in op ? op.flow.ufid : op.ufid
   const attempt = `${op.verb === 'create' ? 'put' : op.verb} flow ${ufid} in tc`
-  // The module autoloads; when it cannot, the lookup of the classifier or action by name ends in ENOENT with these words.
-  const missing =
-    failure.errno === ENOENT && /not found|failed to load/i.test(failure.text ?? '') && op.verb === 'create'
-  return kernelFailure(attempt, failure, {
-    backend: 'tc',
-    code: missing ? 'NO_MODULE' : codeOf(failure.errno),
-  })
+  if (failure.errno === ENOENT && 'flow' in op) {
+    // Modules load by themselves; when one cannot, the look-up by its name ends in ENOENT with these words.
+    const missing = modules.find(([words]) => failure.text?.includes(words))
+    if (missing !== undefined) {
+      const hint = `the kernel lacks a module; load it with \`modprobe ${missing[1]}\``
+      return kernelFailure(attempt, failure, { backend: 'tc', code: 'NO_MODULE', hint })
+    }
+  }
+  return kernelFailure(attempt, failure, { backend: 'tc', code: codeOf(failure.errno) })
 }
 
 const ENOENT = 2
+
+/** What the kernel says of a missing module (net/sched/sch_api.c, cls_api.c, act_api.c), and what to load. */
+const modules = [
+  ['qdisc kind is unknown', 'sch_ingress'],
+  ['TC classifier not found', 'cls_flower'],
+  ['Failed to load TC action module', 'act_mirred act_gact act_vlan act_pedit act_csum'],
+] as const

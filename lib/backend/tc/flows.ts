@@ -10,14 +10,17 @@ import { beginMessage, endMessage, flags } from '../../netlink/message.js'
 import { messagesOf } from '../../netlink/reader.js'
 import { Writer } from '../../netlink/writer.js'
 import { ufidToBytes } from '../../ovs/ufid.js'
+import { inputFailure } from '../../ovs/view.js'
 import { filterFlags, flower } from '../../tc/flower.js'
 import { writeMatch } from '../../tc/match.js'
 import { filterInfo, hooks, tcMessage, types } from '../../tc/message.js'
 import { matchObjections } from '../../tc/objections.js'
+import { throwFirst } from '../failure.js'
 import { Answers, Batch, refusal } from './batch.js'
 import { FilterFlow } from './filter.js'
 import { type FilterId, Identities, isOurs } from './identity.js'
 import { Qdiscs } from './qdisc.js'
+import { FilterTemplate } from './template.js'
 import { portObjection, type PortTable, translateActions } from './translate.js'
 
 /**
@@ -55,6 +58,7 @@ export class TcBackend implements Backend {
         if (result === 'again' && turn < MAX_TURNS) taken.push(entry)
         else results[entry.index] = result === 'again' ? { error: refusal(entry.op, handleTaken) } : result
       })
+      if (taken.length > 0) this.#identities.leap(turn)
       open = taken
     }
     return results
@@ -62,8 +66,16 @@ export class TcBackend implements Backend {
 
   /** One exchange for all of them. What another process took or removed meanwhile makes an op go round again. */
   async #attempt(ops: readonly BackendOp[]): Promise<(BackendResult | 'again')[]> {
-    const batch = new Batch()
-    const plans = ops.map((op) => this.#plan(batch, op))
+    const batch = new Batch(ops.length * 512)
+    const plans = ops.map((op) => {
+      try {
+        return this.#plan(batch, op)
+      } catch (cause) {
+        // A value that does not fit its field is found when it is written.
+        const error = inputFailure(cause)
+        return () => ({ error })
+      }
+    })
     const exchange =
       batch.count === 0 ? nothing : await this.#transport.exchange('route', batch.writer.view())
     const answers = new Answers(exchange, this.#ports)
@@ -99,25 +111,23 @@ export class TcBackend implements Backend {
     batch: Batch,
     op: BackendOp & { verb: 'create' },
   ): (answers: Answers) => BackendResult | 'again' {
-    const { flow, choice } = op
-    if (this.#identities.get(flow.ufid) !== undefined)
-      return () => ({ error: refusal(op, { errno: EEXIST }) })
-    const filter = this.#translate(flow, choice)
-    if ('error' in filter) return () => filter
-    const id = this.#identities.allocate(filter.ifindex, filter.protocol)
-    if (id === undefined)
-      return () => ({ error: refusal(op, { errno: ENOSPC, text: 'every priority of the port is taken' }) })
-    const qdisc = this.#qdiscs.ensure(batch, id.ifindex)
-    const at = batch.add((writer) =>
-      writeFilter(writer, types.NEWTFILTER, flags.CREATE | flags.EXCL, id, filter.write),
-    )
+    const { flow } = op
+    if (this.#identities.has(flow.ufid)) return () => ({ error: refusal(op, { errno: EEXIST }) })
+    const written = this.#writeCreate(batch, op)
+    if ('error' in written) return () => written
+    const { id, at } = written
     // From here on the name is taken, so that a batch cannot hold the same flow twice.
     this.#identities.set(flow.ufid, id)
     return (answers) => {
       const failure = answers.failure(at)
-      if (failure === undefined) return {}
+      if (failure === undefined) return succeeded
       this.#identities.delete(flow.ufid)
       if (failure.errno === EEXIST && failure.text === HANDLE_TAKEN) return 'again'
+      if (failure.errno === EINVAL && PRIORITY_TAKEN.test(failure.text ?? '')) {
+        this.#identities.avoid(id)
+        return 'again'
+      }
+      const qdisc = batch.qdiscs.get(id.ifindex)
       if (qdisc === undefined && failure.text === NO_QDISC) {
         this.#qdiscs.forget(id.ifindex)
         return 'again'
@@ -125,6 +135,35 @@ export class TcBackend implements Backend {
       const error = (qdisc === undefined ? undefined : this.#qdiscs.failure(answers, qdisc)) ?? failure
       return { error: refusal(op, error) }
     }
+  }
+
+  /** Writes the message of a new filter under a new name, from the last one's template where it serves. */
+  #writeCreate(
+    batch: Batch,
+    op: BackendOp & { verb: 'create' },
+  ): { readonly id: FilterId; readonly at: number } | { readonly error: Failure } {
+    const { flow, choice } = op
+    const template = batch.template?.fits(flow, choice) ? batch.template : undefined
+    const filter = template ?? this.#translate(flow, choice)
+    if ('error' in filter) return filter
+    const id = this.#identities.allocate(filter.ifindex, filter.protocol)
+    if (id === undefined) {
+      return { error: refusal(op, { errno: ENOSPC, text: 'every priority of the port is taken' }) }
+    }
+    this.#qdiscs.ensure(batch, id.ifindex)
+    if (template !== undefined) return { id, at: batch.add((writer) => template.write(writer, flow, id)) }
+    const start = batch.writer.length
+    const { write } = filter as Translated
+    const at = batch.add((writer) =>
+      writeFilter(writer, types.NEWTFILTER, flags.CREATE | flags.EXCL, id, write),
+    )
+    batch.template = FilterTemplate.from(
+      batch.writer.bytes.slice(start, batch.writer.length),
+      flow,
+      choice,
+      id,
+    )
+    return { id, at }
   }
 
   #planReplace(
@@ -149,7 +188,7 @@ export class TcBackend implements Backend {
     const at = batch.add((writer) => writeFilter(writer, types.NEWTFILTER, 0, id, filter.write))
     return (answers) => {
       const error = answers.error(at, op)
-      if (error?.error.errno === ENOENT) this.#identities.delete(op.flow.ufid)
+      if (error?.error.code === 'NOT_FOUND') this.#identities.delete(op.flow.ufid)
       return error ?? { ...answers.stats(before), restarted: true }
     }
   }
@@ -229,7 +268,8 @@ export class TcBackend implements Backend {
       const id = this.#identities.get(flow.ufid)
       if (id !== undefined && isOurs(id.handle)) ours.push(flow.ufid)
     }
-    await this.operate(ours.map((ufid) => ({ verb: 'del', ufid, wantStats: false })))
+    const results = await this.operate(ours.map((ufid) => ({ verb: 'del', ufid, wantStats: false })))
+    throwFirst(results)
     await this.#qdiscs.removeOurs(this.#transport)
   }
 }
@@ -243,16 +283,21 @@ interface Translated {
 const ENOENT = 2
 const EEXIST = 17
 const ENODEV = 19
+const EINVAL = 22
 const ENOSPC = 28
 
 /** What tc_new_tfilter() says (net/sched/cls_api.c) when the handle exists and EXCL was asked; a doubled match has no text. */
 const HANDLE_TAKEN = 'Filter already exists'
+/** What tc_new_tfilter() says when others took the priority meanwhile, for another protocol or with another classifier. */
+const PRIORITY_TAKEN =
+  /^(Filter with specified priority\/protocol not found|Specified filter kind does not match)/
 /** What __tcf_qdisc_find() says when somebody removed the qdisc we know of. */
 const NO_QDISC = "Parent Qdisc doesn't exists"
 const handleTaken = { errno: EEXIST, text: HANDLE_TAKEN }
 /** Two processes that put filters on one port meet at most this often over one flow. */
 const MAX_TURNS = 8
 
+const succeeded: BackendResult = {}
 const nothing: Exchange = { count: 0, failures: [], replies: new Uint8Array(0) }
 
 const pick = ({ key, mask }: FlowView) => ({ key, mask })

@@ -1,4 +1,6 @@
 import type { Ufid } from '../../../types/flow.js'
+import { UfidTable } from '../../memory/ufid-table.js'
+import { readUfid } from '../../ovs/ufid.js'
 import { etherTypes } from '../../tc/match.js'
 
 /** Where a filter hangs: enough to change, get or delete it. Chain 0 throughout. */
@@ -18,21 +20,45 @@ export interface FilterId {
  * a filter with such a handle and a 16-byte cookie is one we put, in whichever process.
  */
 export class Identities {
-  readonly #byUfid = new Map<Ufid, FilterId>()
+  // Three words a flow: ifindex, which is never 0; priority and protocol; handle.
+  readonly #byUfid = new UfidTable(3)
+  readonly #words = new Uint32Array(4)
   /** What a port's priorities are taken by, ours and foreign: `undefined` protocol for another classifier. */
   readonly #priorities = new Map<number, Map<number, number | undefined>>()
   #nextHandle = FIRST_HANDLE
 
-  get(ufid: Ufid): FilterId | undefined {
-    return this.#byUfid.get(ufid)
+  has(ufid: Ufid): boolean {
+    return this.#find(ufid) >= 0
   }
 
-  set(ufid: Ufid, id: FilterId): void {
-    this.#byUfid.set(ufid, id)
+  get(ufid: Ufid): FilterId | undefined {
+    const at = this.#find(ufid)
+    if (at < 0) return undefined
+    const place = this.#byUfid.word(at, 1)
+    return {
+      ifindex: this.#byUfid.word(at, 0),
+      prio: place >>> 16,
+      protocol: place & 0xffff,
+      handle: this.#byUfid.word(at, 2),
+    }
+  }
+
+  set(ufid: Ufid, { ifindex, prio, protocol, handle }: FilterId): void {
+    readUfid(ufid, this.#words)
+    const at = this.#byUfid.insert(this.#words, ifindex)
+    this.#byUfid.setWord(at, 0, ifindex)
+    this.#byUfid.setWord(at, 1, (prio << 16) | protocol)
+    this.#byUfid.setWord(at, 2, handle)
   }
 
   delete(ufid: Ufid): void {
-    this.#byUfid.delete(ufid)
+    const at = this.#find(ufid)
+    if (at >= 0) this.#byUfid.remove(at)
+  }
+
+  #find(ufid: Ufid): number {
+    readUfid(ufid, this.#words)
+    return this.#byUfid.find(this.#words)
   }
 
   /** A filter was seen on a port, whoever put it: its priority and its handle are taken. */
@@ -59,11 +85,27 @@ export class Identities {
     return { ifindex, prio, protocol, handle }
   }
 
+  /** The kernel says that the priority of this name is somebody else's. */
+  avoid({ ifindex, prio }: FilterId): void {
+    this.#prioritiesOf(ifindex).set(prio, undefined)
+  }
+
+  /** Another process took the next handles meanwhile: goes on behind them, further with every turn. */
+  leap(turn: number): void {
+    const handle = this.#nextHandle + (16 << (2 * turn))
+    this.#nextHandle = handle > LAST_HANDLE ? FIRST_HANDLE : handle
+  }
+
   /** Forgets the ports that are not among `ifindexes`: their filters went with them. */
   keep(ifindexes: ReadonlySet<number>): void {
-    for (const ifindex of this.#priorities.keys())
-      if (!ifindexes.has(ifindex)) this.#priorities.delete(ifindex)
-    for (const [ufid, id] of this.#byUfid) if (!ifindexes.has(id.ifindex)) this.#byUfid.delete(ufid)
+    const gone = [...this.#priorities.keys()].filter((ifindex) => !ifindexes.has(ifindex))
+    if (gone.length === 0) return
+    for (const ifindex of gone) this.#priorities.delete(ifindex)
+    const flows: Uint32Array[] = []
+    this.#byUfid.each((words, at) => {
+      if (!ifindexes.has(this.#byUfid.word(at, 0))) flows.push(words.slice())
+    })
+    for (const words of flows) this.#byUfid.remove(this.#byUfid.find(words))
   }
 
   #prioritiesOf(ifindex: number): Map<number, number | undefined> {

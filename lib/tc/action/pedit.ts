@@ -109,8 +109,9 @@ export function fieldFrom(
   for (const key of keys) {
     const at = key.offset - base
     if (key.header !== field.header || at < 0 || at >= size) continue
-    be32.put(bits, at, ~key.mask >>> 0)
-    be32.put(bytes, at, key.value)
+    // Two fields may share a word, with a key each: what one leaves alone the other has written.
+    be32.put(bits, at, (be32.take(bits, at) | ~key.mask) >>> 0)
+    be32.put(bytes, at, ((be32.take(bytes, at) & key.mask) | key.value) >>> 0)
   }
   const mask = pickUp(field, bits, base)
   return mask === field.codec.zero ? undefined : { value: pickUp(field, bytes, base), mask }

@@ -1,0 +1,132 @@
+import type { Action } from '../../../types/action.js'
+import type { FlowView } from '../../../types/backend.js'
+import type { FlowKey } from '../../../types/flow.js'
+import type { Choice } from '../../../types/policy.js'
+import { compileParts, type PutParts } from '../../netlink/compile.js'
+import { u32 } from '../../netlink/integers.js'
+import { HEADER_SIZE } from '../../netlink/message.js'
+import { eachAttribute } from '../../netlink/reader.js'
+import type { Writer } from '../../netlink/writer.js'
+import { putUfid } from '../../ovs/ufid.js'
+import { actionEnvelope } from '../../tc/action/index.js'
+import { flower } from '../../tc/flower.js'
+import { matchRows } from '../../tc/match.js'
+import { filterInfo, tcMessage } from '../../tc/message.js'
+import type { FilterId } from './identity.js'
+
+/**
+ * The message of one filter, to be sent again for flows that differ only in values.
+ *
+ * Flows of one kind share their mask object and do the same thing; what is left is values at places that are known once the first
+ * was written. A template lives for one batch, within which nobody can change the objects it compares.
+ */
+export class FilterTemplate {
+  readonly ifindex: number
+  /** Ethernet type. */
+  readonly protocol: number
+  readonly #message: Uint8Array
+  readonly #flow: FlowView
+  readonly #choice: Choice
+  readonly #putValues: PutParts<FlowKey>
+  readonly #cookies: readonly number[]
+
+  /** A template out of the message of a filter that was just written; undefined when flows like it have no fixed shape. */
+  static from(message: Uint8Array, flow: FlowView, choice: Choice, id: FilterId): FilterTemplate | undefined {
+    const { key, actions } = flow
+    if (key.vlan !== undefined || key.encap !== undefined || !actions.every(isShapeless)) return undefined
+    return new FilterTemplate(message, flow, choice, id)
+  }
+
+  private constructor(message: Uint8Array, flow: FlowView, choice: Choice, id: FilterId) {
+    this.ifindex = id.ifindex
+    this.protocol = id.protocol
+    this.#message = message
+    this.#flow = flow
+    this.#choice = choice
+    const options = offsetsOf(message, FIRST_ATTRIBUTE, message.length).get(tcMessage.body.ids.options)
+    const places = options === undefined ? new Map() : offsetsOf(message, options.start, options.end)
+    const { proto } = flow.key.ipv4 ?? flow.key.ipv6 ?? {}
+    this.#putValues = compileParts(
+      matchRows.flatMap((row) => {
+        const place = places.get(row.id)
+        const fits =
+          (row.etherType ?? flow.key.etherType) === flow.key.etherType && (row.proto ?? proto) === proto
+        return place !== undefined && fits ? [{ ...row, offset: place.start }] : []
+      }),
+    )
+    const actions = places.get(flower.ids.actions)
+    this.#cookies = [...offsetsOf(message, actions?.start ?? 0, actions?.end ?? 0).values()].flatMap(
+      ({ start, end }) => {
+        return offsetsOf(message, start, end).get(actionEnvelope.ids.cookie)?.start ?? []
+      },
+    )
+  }
+
+  /** Whether the flow's filter differs from the first one in values only; nothing can stand against it then. */
+  fits(flow: FlowView, choice: Choice): boolean {
+    const a = this.#flow
+    return (
+      flow.mask === a.mask &&
+      choice.skip === this.#choice.skip &&
+      (flow.actions === a.actions || sameOutputs(flow.actions, a.actions)) &&
+      sameShape(flow.key, a.key)
+    )
+  }
+
+  write(writer: Writer, flow: FlowView, { prio, protocol, handle }: FilterId): void {
+    const at = writer.reserve(this.#message.length)
+    const { bytes } = writer
+    bytes.set(this.#message, at)
+    u32.put(bytes, at + HANDLE, handle)
+    u32.put(bytes, at + INFO, filterInfo(prio, protocol))
+    this.#putValues(bytes, at, flow.key)
+    for (const cookie of this.#cookies) putUfid(bytes, at + cookie, flow.ufid)
+  }
+}
+
+/** Where struct tcmsg has its handle and its info, and what follows it. */
+const HANDLE = HEADER_SIZE + 8
+const INFO = HEADER_SIZE + 16
+const FIRST_ATTRIBUTE = HEADER_SIZE + tcMessage.header.size
+
+function offsetsOf(
+  message: Uint8Array,
+  start: number,
+  end: number,
+): Map<number, { start: number; end: number }> {
+  const found = new Map<number, { start: number; end: number }>()
+  eachAttribute(message, start, end, (id, from, to) => found.set(id, { start: from, end: to }))
+  return found
+}
+
+/** A whole-header set may have to agree with the key's values, so it is looked at every time. */
+const isShapeless = (action: Action): boolean => action.set === undefined
+
+function sameOutputs(a: readonly Action[], b: readonly Action[]): boolean {
+  if (a.length !== b.length) return false
+  for (let index = 0; index < a.length; index++) {
+    const output = a[index]?.output
+    if (output === undefined || output !== b[index]?.output) return false
+  }
+  return true
+}
+
+/** What objections depend on beside the mask: ports, types, protocols, fragments, and which headers there are. */
+function sameShape(a: FlowKey, b: FlowKey): boolean {
+  const ipA = a.ipv4 ?? a.ipv6
+  const ipB = b.ipv4 ?? b.ipv6
+  return (
+    a.inPort === b.inPort &&
+    a.etherType === b.etherType &&
+    a.recircId === b.recircId &&
+    ipA?.proto === ipB?.proto &&
+    ipA?.frag === ipB?.frag &&
+    a.arp?.op === b.arp?.op &&
+    (a.ethernet === undefined) === (b.ethernet === undefined) &&
+    (a.ipv4 === undefined) === (b.ipv4 === undefined) &&
+    (a.ipv6 === undefined) === (b.ipv6 === undefined) &&
+    a.vlan === undefined &&
+    a.encap === undefined &&
+    a.unknown === b.unknown
+  )
+}

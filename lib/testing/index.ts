@@ -1,0 +1,2 @@
+export * from './scripted-transport.js'
+export * from './simulated-kernel/index.js'

@@ -1,0 +1,72 @@
+import type { Dump, Exchange, MessageFailure, Protocol, Transport } from '../../types/transport.js'
+import { DpifError } from '../errors.js'
+import { messagesOf } from '../netlink/reader.js'
+
+/** One call a test expects, and the answer it gets. */
+export interface Scene {
+  readonly protocol: Protocol
+  /** The bytes that have to arrive. Left out, any will do. */
+  readonly expect?: Uint8Array
+  readonly failures?: readonly MessageFailure[]
+  /** Replies of an exchange, framed one after the other. */
+  readonly replies?: Uint8Array
+  /** Makes the call a dump, with these pages. */
+  readonly pages?: readonly Uint8Array[]
+  /** What the call throws, for a dump after its pages. */
+  readonly error?: DpifError
+}
+
+/** A call that was made. */
+export interface Recorded {
+  readonly call: 'exchange' | 'dump'
+  readonly protocol: Protocol
+  readonly bytes: Uint8Array
+}
+
+/** A transport that plays a script, scene by scene, and remembers what it was sent. A call that is not in the script throws. */
+export class ScriptedTransport implements Transport {
+  readonly name = 'scripted'
+  readonly sent: Recorded[] = []
+  readonly #scenes: Scene[]
+  #closed = false
+
+  constructor(scenes: readonly Scene[] = []) {
+    this.#scenes = [...scenes]
+  }
+
+  /** Scenes that have not been played yet. */
+  get remaining(): number {
+    return this.#scenes.length
+  }
+
+  async exchange(protocol: Protocol, batch: Uint8Array): Promise<Exchange> {
+    const { error, failures = [], replies = new Uint8Array(0) } = this.#play('exchange', protocol, batch)
+    if (error !== undefined) throw error
+    return { count: [...messagesOf(batch)].length, failures, replies }
+  }
+
+  async *dump(protocol: Protocol, request: Uint8Array): Dump {
+    const { error, pages = [] } = this.#play('dump', protocol, request)
+    yield* pages
+    if (error !== undefined) throw error
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+  }
+
+  #play(call: Recorded['call'], protocol: Protocol, bytes: Uint8Array): Scene {
+    if (this.#closed)
+      throw new DpifError('CLOSED', 'cannot use a transport that was closed; open another one')
+    const turn = this.sent.push({ call, protocol, bytes: bytes.slice() })
+    const scene = this.#scenes.shift()
+    const wanted = scene && `${scene.pages === undefined ? 'exchange' : 'dump'} on ${scene.protocol}`
+    if (scene === undefined || wanted !== `${call} on ${protocol}`)
+      throw new Error(`call ${turn} is ${call} on ${protocol}; the script has ${wanted ?? 'nothing more'}`)
+    if (scene.expect !== undefined && Buffer.compare(scene.expect, bytes) !== 0) {
+      const hex = (data: Uint8Array) => Buffer.from(data).toString('hex')
+      throw new Error(`call ${turn} sent ${hex(bytes)}; the script has ${hex(scene.expect)}`)
+    }
+    return scene
+  }
+}

@@ -1,0 +1,126 @@
+import { controller, GENL_ID_CTRL } from '../../netlink/genl.js'
+import { flags, HEADER_SIZE } from '../../netlink/message.js'
+import type { Message } from '../../netlink/reader.js'
+import { ovsHeader } from '../../ovs/family.js'
+import { parse, type Policy, type Span } from './attributes.js'
+import { datapathCommands, datapathPolicy, dumpDatapaths, textOf } from './datapath.js'
+import { refuse } from './errors.js'
+import { dumpFlows, flowCommands, flowPolicy } from './flows.js'
+import { frame, put, type Request } from './request.js'
+import type { State } from './state.js'
+import { dumpVports, vportCommands, vportPolicy } from './vport.js'
+
+/** What a command of an openvswitch family gets to see. */
+export interface CommandInput {
+  readonly state: State
+  readonly dpIfindex: number
+  readonly attributes: Map<number, Span>
+  /** CREATE or EXCL: what is there already is an error. */
+  readonly exclusive: boolean
+  /** Answers; `write` is told the number of the family. */
+  reply(write: (type: number) => Uint8Array): void
+  /** Answers only those who asked with NLM_F_ECHO. */
+  echo(write: (type: number) => Uint8Array): void
+}
+
+/** Carries out one command, or throws a Refusal. */
+export type Command = (input: CommandInput) => void
+
+interface FamilyTable {
+  readonly name: string
+  readonly id: number
+  readonly version: number
+  readonly maxAttribute: number
+  readonly policy: Policy
+  readonly commands: Readonly<Record<number, Command>>
+  readonly dump: (
+    state: State,
+    type: number,
+    dpIfindex: number,
+    attributes: ReadonlyMap<number, Span>,
+  ) => Generator<Uint8Array>
+}
+
+// The numbers are what a kernel might have given: dynamic, and not in a row.
+// biome-ignore format: one row per line
+const families: readonly FamilyTable[] = [
+  { name: 'ovs_datapath', id: 0x1b, version: 2, maxAttribute: 8, policy: datapathPolicy, commands: datapathCommands, dump: dumpDatapaths },
+  { name: 'ovs_vport', id: 0x1c, version: 1, maxAttribute: 9, policy: vportPolicy, commands: vportCommands, dump: dumpVports },
+  { name: 'ovs_flow', id: 0x1e, version: 1, maxAttribute: 11, policy: flowPolicy, commands: flowCommands, dump: dumpFlows },
+]
+
+const GET = 3
+
+/** Generic netlink: the controller, and the families of openvswitch. */
+export class Generic {
+  readonly #state: State
+  readonly #privileged: boolean
+  readonly #families: readonly FamilyTable[]
+
+  constructor(state: State, privileged: boolean, openvswitch: boolean) {
+    this.#state = state
+    this.#privileged = privileged
+    this.#families = openvswitch ? families : []
+  }
+
+  handle({ message, attributes, reply }: Request): void {
+    const { cmd, body } = split(attributes)
+    if (message.type === GENL_ID_CTRL) return this.#control(cmd, body, message.start, reply)
+    const family = this.#families.find(({ id }) => id === message.type) ?? refuse('ENOENT')
+    const command = family.commands[cmd] ?? refuse('EOPNOTSUPP')
+    if (cmd !== GET && !this.#privileged) refuse('EPERM')
+    const dpIfindex = ifindexOf(message)
+    command({
+      state: this.#state,
+      dpIfindex,
+      attributes: parse(rest(message), family.policy, message.start),
+      exclusive: (message.flags & (flags.CREATE | flags.EXCL)) !== 0,
+      reply: (write) => reply(write(family.id)),
+      echo: (write) => {
+        if (message.flags & flags.ECHO) reply(write(family.id))
+      },
+    })
+  }
+
+  *dump(message: Message): Generator<Uint8Array> {
+    const family = this.#families.find(({ id }) => id === message.type) ?? refuse('ENOENT')
+    if (message.bytes[message.start + HEADER_SIZE] !== GET) refuse('EOPNOTSUPP')
+    const attributes = parse(rest(message), family.policy, message.start)
+    yield* family.dump(this.#state, family.id, ifindexOf(message), attributes)
+  }
+
+  #control(cmd: number, body: Span, origin: number, reply: (message: Uint8Array) => void): void {
+    if (cmd !== controller.commands.GETFAMILY) refuse('EOPNOTSUPP')
+    const name = parse(body, { 2: { string: 15 } }, origin).get(2) ?? refuse('EINVAL')
+    const nlctrl = { name: 'nlctrl', id: GENL_ID_CTRL, version: 2, maxAttribute: 10 }
+    const wanted = textOf(name)
+    const found = [nlctrl, ...this.#families].find(({ name }) => name === wanted) ?? refuse('ENOENT')
+    reply(
+      frame(GENL_ID_CTRL, 0, (writer) => {
+        controller.header.write(writer, { cmd: controller.commands.NEWFAMILY as number, version: 2 })
+        controller.body.write(writer, { familyName: found.name })
+        controller.body.write(writer, { familyId: found.id })
+        const word = (value: number) => new Uint8Array(Uint32Array.of(value).buffer)
+        put(writer, 3, word(found.version))
+        put(writer, 4, word(found === nlctrl ? 0 : 4))
+        put(writer, 5, word(found.maxAttribute))
+      }),
+    )
+  }
+}
+
+/** genlmsghdr, and what follows it. */
+function split({ bytes, start, end }: Span): { cmd: number; body: Span } {
+  if (end - start < 4) refuse('EINVAL')
+  return { cmd: bytes[start] as number, body: { bytes, start: start + 4, end } }
+}
+
+function ifindexOf({ bytes, start, end }: Message): number {
+  const from = start + HEADER_SIZE
+  if (end - from < ovsHeader.size) refuse('EINVAL')
+  return ovsHeader.take(bytes, from).dpIfindex
+}
+
+function rest({ bytes, start, end }: Message): Span {
+  return { bytes, start: start + HEADER_SIZE + ovsHeader.size, end }
+}

@@ -1,0 +1,41 @@
+import type { Device, Devices } from './devices.js'
+import type { FlowTable } from './flow-table.js'
+
+/** A port of a datapath. */
+export interface Vport {
+  readonly number: number
+  /** enum ovs_vport_type: netdev 1, internal 2. */
+  readonly type: number
+  readonly device: Device
+  readonly datapath: Datapath
+  upcallPid: number
+  rx: { packets: bigint; bytes: bigint }
+  tx: { packets: bigint; bytes: bigint }
+}
+
+/** A datapath; its number is the ifindex of its local device. */
+export interface Datapath {
+  readonly device: Device
+  readonly ports: Map<number, Vport>
+  readonly flows: FlowTable
+  userFeatures: number
+  masksCacheSize: number
+  hit: bigint
+  missed: bigint
+}
+
+/** What the families share: the devices, the datapaths, and the time. */
+export interface State {
+  readonly devices: Devices
+  readonly datapaths: Map<number, Datapath>
+  /** CLOCK_MONOTONIC in milliseconds. */
+  now(): number
+}
+
+/** The port a device is, if it is one. */
+export function vportOf({ datapaths }: State, ifindex: number): Vport | undefined {
+  for (const { ports } of datapaths.values()) {
+    for (const port of ports.values()) if (port.device.ifindex === ifindex) return port
+  }
+  return undefined
+}

@@ -1,0 +1,59 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { UfidTable } from '../../lib/memory/ufid-table.js'
+
+const id = (n: number) => Uint32Array.of(n, n >>> 3, 0x4000_8000, n % 3)
+
+t.test('it is a map, whatever is inserted and removed', async () => {
+  const step = fc.tuple(
+    fc.constantFrom('insert', 'remove'),
+    fc.nat(90),
+    fc.integer({ min: 1, max: 0xffff_ffff }),
+  )
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 400 }), (steps) => {
+      const table = new UfidTable(2, 4)
+      const model = new Map<number, number>()
+      for (const [verb, n, value] of steps) {
+        const found = table.find(id(n))
+        if (verb === 'insert') {
+          const position = table.insert(id(n), value)
+          if (found < 0) table.setWord(position, 1, n)
+          if (!model.has(n)) model.set(n, value)
+        } else if (found >= 0) {
+          table.remove(found)
+          model.delete(n)
+        }
+      }
+      if (table.size !== model.size) return false
+      const seen = new Set<number>()
+      table.each((words) => seen.add(words[0] as number))
+      if (seen.size !== model.size) return false
+      for (let n = 0; n <= 90; n++) {
+        const position = table.find(id(n))
+        if (
+          position < 0
+            ? model.has(n)
+            : table.word(position, 0) !== model.get(n) || table.word(position, 1) !== n
+        )
+          return false
+      }
+      return true
+    }),
+    { numRuns: 300 },
+  )
+})
+
+t.test('numbered ids spread, so that a look-up stays short', async (t) => {
+  const table = new UfidTable(1)
+  const count = 100_000
+  for (let n = 0; n < count; n++) table.insert(Uint32Array.of(n, 0, 0, 0), 1)
+  for (let n = 0; n < count; n += 2) table.remove(table.find(Uint32Array.of(n, 0, 0, 0)))
+  t.equal(table.size, count / 2)
+  for (let n = 0; n < count; n++) {
+    if (table.find(Uint32Array.of(n, 0, 0, 0)) >= 0 !== (n % 2 === 1)) t.fail(`${n} is lost or left over`)
+  }
+  table.clear()
+  t.equal(table.size, 0)
+  t.equal(table.find(Uint32Array.of(1, 0, 0, 0)), -1)
+})
