@@ -55,8 +55,7 @@ export class Datapaths {
     const { failures, replies } = await this.#transport.exchange('generic', request)
     const [failure] = failures
     if (failure !== undefined) {
-      const code = failure.errno === ENODEV ? { code: 'NO_DATAPATH' as const } : {}
-      throw DpifError.from(kernelFailure(`${verb} datapath '${name}'`, failure, code))
+      throw DpifError.from(kernelFailure(`${verb} datapath '${name}'`, failure, more[failure.errno]))
     }
     for (const message of messagesOf(replies)) return datapathOf(message)
     return undefined
@@ -70,7 +69,10 @@ export class Datapaths {
   }
 }
 
-const ENODEV = 19
+const more: Readonly<Record<number, Parameters<typeof kernelFailure>[2]>> = {
+  17: { hint: 'there is a datapath or a device of that name already' },
+  19: { code: 'NO_DATAPATH' },
+}
 /** What the kernel never counts up to: the mask cache's way to say it knows no hits. */
 const UNKNOWN = 0xffffffffffffffffn
 

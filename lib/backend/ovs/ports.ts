@@ -63,7 +63,7 @@ export class Ports implements PortControl {
     const [failure] = exchange.failures
     // The kernel says the same of a device and of a datapath that is not there; only the latter has no ports to list.
     if (failure?.errno === ENODEV) await this.list()
-    if (failure !== undefined) throw DpifError.from(kernelFailure(attempt, failure))
+    if (failure !== undefined) throw DpifError.from(kernelFailure(attempt, failure, hintOf(failure.errno)))
     return exchange
   }
 
@@ -76,6 +76,14 @@ export class Ports implements PortControl {
 }
 
 const ENODEV = 19
+
+const hints: Readonly<Record<number, string>> = {
+  16: 'the device is a port of another datapath or has another master, or the number is taken',
+  17: 'it is a port of this datapath already',
+  19: 'there is no such device',
+}
+
+const hintOf = (errno: number) => (hints[errno] === undefined ? {} : { hint: hints[errno] })
 
 function portOf(message: Message): Port {
   const { portNo = 0, name = '', type = 1, ifindex = 0, stats } = readMessage(family, message).body

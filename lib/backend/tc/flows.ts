@@ -48,24 +48,45 @@ export class TcBackend implements Backend {
   }
 
   async operate(ops: readonly BackendOp[]): Promise<BackendResult[]> {
-    const results: BackendResult[] = []
+    const results: BackendResult[] = new Array(ops.length)
     let open = ops.map((op, index) => ({ op, index }))
     for (let turn = 0; open.length > 0; turn++) {
       const attempts = await this.#attempt(open.map(({ op }) => op))
-      const taken: typeof open = []
-      attempts.forEach((result, position) => {
-        const entry = open[position] as (typeof open)[number]
-        if (result === 'again' && turn < MAX_TURNS) taken.push(entry)
-        else results[entry.index] = result === 'again' ? { error: refusal(entry.op, handleTaken) } : result
-      })
-      if (taken.length > 0) this.#identities.leap(turn)
-      open = taken
+      const again: typeof open = []
+      for (const [position, entry] of open.entries()) {
+        const result = attempts[position] as Attempt
+        if (typeof result === 'object') results[entry.index] = result
+        else if (result === 'anew') results[entry.index] = await this.#putAnew(entry.op as Replace)
+        else if (turn < MAX_TURNS) again.push(entry)
+        else results[entry.index] = { error: refusal(entry.op, handleTaken) }
+      }
+      if (again.length > 0) this.#identities.leap(turn)
+      open = again
     }
     return results
   }
 
+  /**
+   * Changes a flow whose filter cannot be changed in place: the new one is put under another name, and only then the old one is
+   * deleted.
+   */
+  async #putAnew({ flow, choice }: Replace): Promise<BackendResult> {
+    const old = this.#identities.get(flow.ufid) as FilterId
+    this.#identities.delete(flow.ufid)
+    const [created] = await this.operate([{ verb: 'create', flow, choice }])
+    if (created?.error !== undefined) {
+      this.#identities.set(flow.ufid, old)
+      return created
+    }
+    const batch = new Batch(512)
+    const before = batch.add((writer) => writeFilter(writer, types.GETTFILTER, 0, old))
+    batch.add((writer) => writeFilter(writer, types.DELTFILTER, 0, old))
+    const answers = new Answers(await this.#transport.exchange('route', batch.writer.view()), this.#ports)
+    return { ...answers.stats(before), restarted: true }
+  }
+
   /** One exchange for all of them. What another process took or removed meanwhile makes an op go round again. */
-  async #attempt(ops: readonly BackendOp[]): Promise<(BackendResult | 'again')[]> {
+  async #attempt(ops: readonly BackendOp[]): Promise<Attempt[]> {
     const batch = new Batch(ops.length * 512)
     const plans = ops.map((op) => {
       try {
@@ -84,7 +105,7 @@ export class TcBackend implements Backend {
   }
 
   /** Writes the messages of one op and says how their answers are read. */
-  #plan(batch: Batch, op: BackendOp): (answers: Answers) => BackendResult | 'again' {
+  #plan(batch: Batch, op: BackendOp): (answers: Answers) => Attempt {
     if (op.verb === 'create') return this.#planCreate(batch, op)
     const id = this.#identities.get(op.verb === 'replace' ? op.flow.ufid : op.ufid)
     if (id === undefined) return () => ({ error: refusal(op, { errno: ENOENT }) })
@@ -107,10 +128,7 @@ export class TcBackend implements Backend {
     }
   }
 
-  #planCreate(
-    batch: Batch,
-    op: BackendOp & { verb: 'create' },
-  ): (answers: Answers) => BackendResult | 'again' {
+  #planCreate(batch: Batch, op: BackendOp & { verb: 'create' }): (answers: Answers) => Attempt {
     const { flow } = op
     if (this.#identities.has(flow.ufid)) return () => ({ error: refusal(op, { errno: EEXIST }) })
     const written = this.#writeCreate(batch, op)
@@ -166,27 +184,17 @@ export class TcBackend implements Backend {
     return { id, at }
   }
 
-  #planReplace(
-    batch: Batch,
-    op: BackendOp & { verb: 'replace' },
-    id: FilterId,
-  ): (answers: Answers) => BackendResult | 'again' {
+  #planReplace(batch: Batch, op: Replace, id: FilterId): (answers: Answers) => Attempt {
     const filter = this.#translate(op.flow, op.choice)
     if ('error' in filter) return () => filter
-    if (filter.ifindex !== id.ifindex || filter.protocol !== id.protocol) {
-      const problem = 'in_port and eth_type of a flow in TC cannot change; delete it and put it anew'
-      return () => ({
-        error: {
-          code: 'UNSUPPORTED_MATCH',
-          message: `cannot replace flow ${op.flow.ufid} in tc: ${problem}`,
-          backend: 'tc',
-        },
-      })
-    }
+    if (filter.ifindex !== id.ifindex || filter.protocol !== id.protocol) return () => 'anew'
     // New actions start counting at 0, so the old counters are read just before.
     const before = batch.add((writer) => writeFilter(writer, types.GETTFILTER, 0, id))
     const at = batch.add((writer) => writeFilter(writer, types.NEWTFILTER, 0, id, filter.write))
     return (answers) => {
+      const failure = answers.failure(at)
+      // fl_check_assign_mask(), net/sched/cls_flower.c: a filter keeps its mask as long as it has its name.
+      if (failure?.errno === EINVAL && failure.text === undefined) return 'anew'
       const error = answers.error(at, op)
       if (error?.error.code === 'NOT_FOUND') this.#identities.delete(op.flow.ufid)
       return error ?? { ...answers.stats(before), restarted: true }
@@ -273,6 +281,10 @@ export class TcBackend implements Backend {
     await this.#qdiscs.removeOurs(this.#transport)
   }
 }
+
+/** A result, or what has to be done first: the same once more, or another filter instead of a changed one. */
+type Attempt = BackendResult | 'again' | 'anew'
+type Replace = BackendOp & { readonly verb: 'replace' }
 
 interface Translated {
   readonly ifindex: number

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import type { BackendName } from '../../../types/op.js'
-import { backends, type Case, collect, counted, homes, ok, other, steering } from './lab.js'
+import { parseKey } from '../../ovs/text.js'
+import { backends, type Case, collect, counted, homes, type Lab, ok, other, plain, steering } from './lab.js'
 
 /** What TC cannot carry, while openvswitch can. */
 const beyondTc = 'set(skb_mark(0x5)),'
@@ -127,4 +128,26 @@ export const moveCases: readonly Case[] = [
       assert.equal(flow?.key.skbMark, 7)
     },
   },
+  ...Object.entries({
+    mask: (lab: Lab) =>
+      lab.key().replace('eth_type', 'eth(dst=02:00:00:00:00:01),eth_type').replace('eth(),', ''),
+    in_port: (lab: Lab) => lab.key(1, lab.ports[1]),
+    'Ethernet type': (lab: Lab) => `recirc_id(0),in_port(${lab.ports[0]}),eth(),eth_type(0x0806),arp(op=1)`,
+  }).map(
+    ([what, keyOf]): Case => ({
+      name: `a flow in tc can change its ${what} under the same ufid, and is there once`,
+      run: async (lab) => {
+        const dpif = await lab.open(steering(['tc']).policy)
+        const ufid = '00000000-0000-4000-8000-000000000002'
+        ok(await dpif.put({ ...lab.flow(), ufid }), 'tc')
+        const wanted = { ufid, key: keyOf(lab), actions: '' }
+        ok(await dpif.put(wanted, { mode: 'modify' }), 'tc')
+        const [flow, ...more] = await collect(await lab.open(steering(['tc']).policy))
+        assert.deepEqual(more, [])
+        assert.equal(flow?.ufid, ufid)
+        assert.deepEqual(plain(flow), plain({ ...parseKey(wanted.key), actions: [] }))
+        ok(await dpif.del({ ufid }), 'tc')
+      },
+    }),
+  ),
 ]

@@ -1,0 +1,94 @@
+import { existsSync, readdirSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { Readable } from 'node:stream'
+import { fileURLToPath } from 'node:url'
+import t, { type Test } from 'tap'
+import { type LabFile, runInLab } from './lab/run.js'
+import type { Target } from './lab/target.js'
+import { targets } from './lab/targets.js'
+
+// Every file in test/kernel runs in every kernel of the lab: one boot per kernel, each file in namespaces of its own.
+// LAB_TARGETS="uml" and LAB_FILES="conntrack" narrow it down for the inner loop.
+
+const FILE_TIMEOUT_MS = 240_000
+const COMPLAINT =
+  /\b(WARNING: CPU|BUG:|Oops|Kernel panic|general protection fault|INFO: task .* blocked|UBSAN:|KASAN:)/
+
+const root = projectRoot(dirname(fileURLToPath(import.meta.url)))
+const wantedTargets = words('LAB_TARGETS')
+const wantedFiles = words('LAB_FILES')
+const files = kernelTests()
+
+t.setTimeout(0)
+
+t.test('there are kernel tests to run', async (t) => {
+  t.ok(
+    files.length > 0,
+    'dist/test/kernel has *.test.js files; if not, run `npx tsc -p .` or widen LAB_FILES',
+  )
+})
+
+for (const target of Object.values(targets)) {
+  if (wantedTargets !== undefined && !wantedTargets.includes(target.name)) continue
+  t.test(`kernel ${target.name}`, { timeout: 0 }, async (t) => {
+    const status = target.available()
+    if (status.available) return runAll(t, target)
+    // A machine's own kernel may be anything; the two we bring along may only be missing where somebody says so.
+    const mayLack = target.name === 'host' || (process.env.LAB_OPTIONAL === '1' && !inCi())
+    const sentence = `the lab's ${target.name} kernel is not available: ${status.reason}`
+    if (mayLack) t.pass(sentence, { skip: sentence })
+    else t.fail(`${sentence}; outside CI, LAB_OPTIONAL=1 skips it`)
+  })
+}
+
+async function runAll(t: Test, target: Target) {
+  if (files.length === 0) return
+  const result = await runInLab(target, {
+    files: files.map((file) => join(root, file)),
+    cwd: root,
+    // The runner's own loaders are for the machine outside.
+    env: { NODE_OPTIONS: '' },
+    timeoutMs: 60_000 + files.length * FILE_TIMEOUT_MS,
+    fileTimeoutMs: FILE_TIMEOUT_MS,
+  })
+  for (const file of result.files) await report(t, file)
+  const lines = result.kernelLog.trimEnd().split('\n')
+  t.equal(result.failure, undefined, 'the kernel lived until the end', { lastWords: lines.slice(-60) })
+  const complaint = lines.findIndex((line) => COMPLAINT.test(line))
+  t.equal(complaint, -1, 'the kernel did not complain', {
+    log: complaint < 0 ? undefined : lines.slice(Math.max(0, complaint - 5), complaint + 40),
+  })
+  t.comment(`${target.name}: booted in ${result.bootMs} ms`)
+}
+
+/** The file's own TAP becomes a subtest of ours, assertions and diagnostics included. */
+async function report(t: Test, { file, exitCode, output, durationMs }: LabFile) {
+  const name = relative(root, file)
+  await t.stdin(name, { tapStream: Readable.from([Buffer.from(output)]) })
+  const why = exitCode === undefined ? 'it never ended' : exitCode === 137 ? 'it was stopped, too slow?' : ''
+  t.equal(exitCode, 0, `${name} exits with 0 (${durationMs} ms) ${why}`.trimEnd(), {
+    output: exitCode === 0 ? undefined : output.split('\n').slice(-40),
+  })
+}
+
+function kernelTests(): string[] {
+  const dir = join(root, 'dist/test/kernel')
+  if (!existsSync(dir)) return []
+  const names = readdirSync(dir).filter((name) => name.endsWith('.test.js'))
+  const wanted = names.filter((name) => wantedFiles?.some((word) => name.includes(word)) ?? true)
+  return wanted.sort().map((name) => join('dist/test/kernel', name))
+}
+
+function words(variable: string): string[] | undefined {
+  const found = (process.env[variable] ?? '').split(/[\s,]+/).filter((word) => word !== '')
+  return found.length > 0 ? found : undefined
+}
+
+function inCi(): boolean {
+  return !['', '0', 'false'].includes(process.env.CI ?? '')
+}
+
+/** The same from test/ and from dist/test/. */
+function projectRoot(from: string): string {
+  return existsSync(join(from, 'package.json')) ? from : projectRoot(dirname(from))
+}

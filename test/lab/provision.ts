@@ -1,0 +1,120 @@
+import { spawnSync } from 'node:child_process'
+import { existsSync, readdirSync, renameSync, symlinkSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { cached, newest } from './cache.js'
+import { candidates, closure, depends, distribution, unpack } from './packages.js'
+
+/** A kernel and the file tree that holds its modules. */
+export interface Kernel {
+  image: string
+  version: string
+  root: string
+}
+
+/** What a test may call in a guest; the machine's own are used where they are installed. */
+const TOOLS = ['openvswitch-switch', 'openvswitch-common', 'iproute2', 'iputils-ping', 'kmod', 'ethtool']
+
+const KERNEL = distribution()[0] === 'ubuntu' ? 'linux-image-generic' : 'linux-image-amd64'
+
+/** The packages whose versions name the cache's directories. */
+const KEYS = ['openvswitch-switch', 'busybox-static', 'user-mode-linux', 'qemu-system-x86', KERNEL]
+
+const versions = once(() => candidates(KEYS))
+
+/** ovs-dpctl, tc, ip, ping, modprobe and the libraries they lack here, as a tree to lay over the root. */
+export const tools = once(() =>
+  entry('openvswitch-switch', (dir) => {
+    unpack(closure(TOOLS), dir)
+    // Debian's maintainer script makes this link through update-alternatives.
+    const link = join(dir, 'usr/sbin/ovs-vswitchd')
+    if (existsSync(join(dir, 'usr/lib/openvswitch-switch')) && !existsSync(link)) {
+      symlinkSync('/usr/lib/openvswitch-switch/ovs-vswitchd', link)
+    }
+  }),
+)
+
+/** A shell, mount, insmod in one static file: the same in every guest, whatever the machine has. */
+export const busybox = once(() => {
+  const dir = entry('busybox-static', (into) => unpack(['busybox-static'], into))
+  return join(dir, 'usr/bin/busybox')
+})
+
+/** User-mode Linux. */
+export const umlKernel = once((): Kernel => {
+  const root = entry('user-mode-linux', (dir) => {
+    unpack(['user-mode-linux'], dir)
+    // Where modprobe looks, once this tree is a layer of the guest's root.
+    renameSync(join(dir, 'usr/lib/uml/modules'), join(dir, 'usr/lib/modules'))
+  })
+  return { image: join(root, 'usr/bin/linux.uml'), version: moduleVersion(root), root }
+})
+
+/** The distribution's own kernel, with all its modules. */
+export const distributionKernel = once((): Kernel => {
+  const root = entry(KERNEL, (dir) => {
+    unpack(kernelPackages(KERNEL), dir)
+    indexModules(dir)
+  })
+  const version = moduleVersion(root)
+  return { image: join(root, `boot/vmlinuz-${version}`), version, root }
+})
+
+/** qemu-system-x86_64: the machine's own, or one unpacked beside it (it finds its data relative to itself). */
+export const qemu = once(() => {
+  const installed = onPath('qemu-system-x86_64')
+  if (installed !== undefined) return { path: installed, env: process.env }
+  const root = entry('qemu-system-x86', (dir) => unpack(closure(['qemu-system-x86']), dir))
+  const env = { ...process.env, LD_LIBRARY_PATH: libraries(root) }
+  return { path: join(root, 'usr/bin/qemu-system-x86_64'), env }
+})
+
+/** Where a program is on PATH, the system's own directories included. */
+export function onPath(name: string): string | undefined {
+  const dirs = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/bin', '/sbin', '/bin']
+  return dirs.map((dir) => join(dir, name)).find((file) => existsSync(file))
+}
+
+/** The library directories of an unpacked tree. */
+export function libraries(root: string): string {
+  return ['usr/lib/x86_64-linux-gnu', 'usr/lib'].map((dir) => join(root, dir)).join(':')
+}
+
+/** The cache's directory for a package; where apt knows no version (no lists, no network), the newest one kept. */
+function entry(name: string, build: (dir: string) => void): string {
+  const version = versions().get(name)
+  if (version !== undefined) return cached(`${name}_${version}`, build)
+  const kept = newest(`${name}_`)
+  if (kept !== undefined) return kept
+  throw new Error(`cannot find package ${name}: apt has no candidate for it; try 'apt-get update' as root`)
+}
+
+/** The image package a metapackage stands for, then the packages its modules are in. */
+function kernelPackages(meta: string): string[] {
+  const direct = depends(meta, /^linux-(image|modules)-/)
+  return [...new Set([...direct, ...direct.flatMap(kernelPackages)])]
+}
+
+function moduleVersion(root: string): string {
+  const version = readdirSync(join(root, 'usr/lib/modules'))[0]
+  if (version === undefined) throw new Error(`cannot find modules in ${root}: usr/lib/modules is empty`)
+  return version
+}
+
+/** What a kernel package's maintainer script does. */
+function indexModules(root: string): void {
+  const installed = onPath('depmod')
+  const path = installed ?? join(tools(), 'usr/bin/kmod')
+  const env = installed === undefined ? { ...process.env, LD_LIBRARY_PATH: libraries(tools()) } : process.env
+  // kmod is the tool it is called.
+  const options = { argv0: 'depmod', env, encoding: 'utf8' } as const
+  const result = spawnSync(path, ['-b', root, moduleVersion(root)], options)
+  if (result.status !== 0) throw new Error(`cannot index the modules in ${root}: ${result.stderr}`)
+}
+
+function once<T>(make: () => T): () => T {
+  let made: { value: T } | undefined
+  return () => {
+    made ??= { value: make() }
+    return made.value
+  }
+}
