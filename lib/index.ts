@@ -1,8 +1,25 @@
 export type * from '../types/index.js'
 export { DpifError, errorCodes } from './errors.js'
-export { createDatapath, deleteDatapath, type KernelOptions, listDatapaths, type OpenOptions, openDpif } from './open.js'
-export { parseFlowFile } from './ovs/flow-file.js'
-export { formatFlow } from './ovs/flow-line.js'
-export { formatActions, formatKey, parseActions, parseKey } from './ovs/text.js'
+export {
+  createDatapath,
+  deleteDatapath,
+  type KernelOptions,
+  listDatapaths,
+  type OpenOptions,
+  openDpif,
+} from './open.js'
+export { type FlowFileEntry, type FlowFileError, type FlowVerb, parseFlowFile } from './ovs/flow-file.js'
+export { type FlowLineOptions, formatFlow, type ParsedFlow, parseFlowLine } from './ovs/flow-line.js'
+export {
+  type FormatOptions,
+  formatActions,
+  formatKey,
+  formatUfid,
+  type ParsedKey,
+  type ParseOptions,
+  parseActions,
+  parseKey,
+  parseUfid,
+} from './ovs/text.js'
 export { byPort, kernelOnly, policies, policyNamed, preferTc, tcOnly } from './policy/index.js'
 export { NativeTransport } from './transport/native.js'

@@ -1,0 +1,58 @@
+import type { Explanation, Failure, Flow, FlowStats, OpResult } from '../index.js'
+
+/** One JSON text: a bigint is a number as long as that is exact and a string beyond, bytes are hex digits. */
+export function toJson(value: unknown): string {
+  return JSON.stringify(value, (_, item: unknown) => {
+    if (typeof item === 'bigint') {
+      const number = Number(item)
+      return Number.isSafeInteger(number) ? number : String(item)
+    }
+    return item instanceof Uint8Array ? Buffer.from(item).toString('hex') : item
+  })
+}
+
+/** Counters, with the time since the last use in place of a clock that nobody else reads. */
+export function statsJson({ packets, bytes, used, tcpFlags }: FlowStats, now: number): object {
+  return { packets, bytes, idleMs: used === 0 ? null : Math.max(0, Math.round(now - used)), tcpFlags }
+}
+
+export function flowJson(flow: Flow, now: number): object {
+  const { ufid, ufidPresent, backend, offloaded, key, mask, actions, stats } = flow
+  return { ufid, ufidPresent, backend, offloaded, key, mask, actions, stats: statsJson(stats, now) }
+}
+
+/** A failure may be an exception, whose message JSON would leave out. */
+export function failureJson({ code, message, errno, backend, kernel, path }: Failure): object {
+  return { code, message, errno, backend, kernel, path }
+}
+
+export function resultJson({ ufid, backend, error, declined, stats }: OpResult, now: number): object {
+  return {
+    ufid,
+    backend,
+    ...(error === undefined ? {} : { error: failureJson(error) }),
+    ...(declined === undefined ? {} : { declined: declined.map(failureJson) }),
+    ...(stats === undefined ? {} : { stats: statsJson(stats, now) }),
+  }
+}
+
+export function explanationJson({ ufid, policy, placement, verdicts, backend }: Explanation): object {
+  return {
+    ufid,
+    policy,
+    reason: placement.reason,
+    choices: placement.choices.map((choice, index) => ({
+      ...choice,
+      objections: (verdicts[index]?.objections ?? []).map(failureJson),
+    })),
+    backend: backend ?? null,
+  }
+}
+
+// The shapes as help prints them.
+export const shapes = {
+  stats: '{ packets, bytes, idleMs (null: never used), tcpFlags }',
+  failure: '{ code, message, errno?, backend?, kernel?, path? }',
+  result: '{ ufid, backend?, error?: FAILURE, declined?: [FAILURE, …], stats?: STATS }',
+  flow: '{ ufid, ufidPresent, backend: "ovs"|"tc", offloaded, key, mask, actions, stats: STATS }',
+} as const

@@ -1,0 +1,88 @@
+import {
+  createDatapath,
+  type Datapath,
+  deleteDatapath,
+  type Dpif,
+  type KernelOptions,
+  listDatapaths,
+  NativeTransport,
+  openDpif,
+  policyNamed,
+  type Transport,
+} from '../index.js'
+import { CliError, fromInput } from './error.js'
+
+/** The kernel a call talks to, reached when it is first needed. */
+export class Kernel {
+  readonly #given: Transport | undefined
+  #own: NativeTransport | undefined
+
+  constructor(transport: Transport | undefined) {
+    this.#given = transport
+  }
+
+  list(): Promise<Datapath[]> {
+    return listDatapaths(this.#options)
+  }
+
+  create(name: string): Promise<Datapath> {
+    return fromInput(() => createDatapath(plainName(name), this.#options))
+  }
+
+  delete(name: string): Promise<void> {
+    return deleteDatapath(plainName(name), this.#options)
+  }
+
+  /** Opens a datapath; `policy` as the command line names it. */
+  async open(name: string, policy?: string): Promise<Dpif> {
+    const chosen = policy === undefined ? {} : { policy: await fromInput(() => policyNamed(policy)) }
+    return openDpif({ datapath: plainName(name), ...chosen, ...this.#options })
+  }
+
+  /**
+   * The datapath a call is about, as ovs-dpctl finds it: the first argument if there is a datapath of that name; else, while
+   * arguments are left out, the only one there is.
+   */
+  async choose(
+    args: readonly string[],
+    most: number,
+  ): Promise<{ datapath: string; rest: readonly string[] }> {
+    const names = (await this.list()).map(({ name }) => name)
+    const [first, ...rest] = args
+    if (first !== undefined && (first.startsWith('system@') || names.includes(first))) {
+      const datapath = plainName(first)
+      if (!names.includes(datapath)) throw notFound(first, names)
+      return { datapath, rest }
+    }
+    if (first !== undefined && args.length >= most) throw notFound(first, names)
+    const [only, ...others] = names
+    if (only === undefined) throw new CliError('no datapaths exist')
+    if (others.length > 0) {
+      throw new CliError(`multiple datapaths, specify one of ${names.sort().join(', ')}`)
+    }
+    return { datapath: only, rest: args }
+  }
+
+  async close(): Promise<void> {
+    await this.#own?.close()
+  }
+
+  get #options(): KernelOptions {
+    this.#own ??= this.#given === undefined ? new NativeTransport() : undefined
+    return { transport: this.#given ?? (this.#own as NativeTransport) }
+  }
+}
+
+/** `dp0` for `system@dp0`: the kernel's datapaths are of type system. */
+export function plainName(name: string): string {
+  const [, type, plain] = /^([a-z]+)@(.*)$/s.exec(name) ?? []
+  if (type === undefined || plain === undefined) return name
+  if (type !== 'system')
+    throw new CliError(`there are no datapaths of type '${type}' in the kernel, only system`)
+  return plain
+}
+
+function notFound(name: string, names: readonly string[]): CliError {
+  const known = names.length === 0 ? 'no datapaths exist' : `there is ${[...names].sort().join(', ')}`
+  return new CliError(`datapath '${name}' not found; ${known}`)
+}

@@ -1,0 +1,99 @@
+import { parseArgs } from 'node:util'
+import { CliError } from './error.js'
+
+interface OptionRow {
+  readonly type: 'boolean' | 'string'
+  readonly short?: string
+  readonly argument?: string
+  readonly text: string
+  /** Understood by verbs that do not list it, too: ovs-dpctl takes its options everywhere, and scripts rely on it. */
+  readonly everywhere?: true
+}
+
+/** Every option there is. Help is printed from these rows. */
+// biome-ignore format: one row per line
+export const optionRows = {
+  more:         { type: 'boolean', short: 'm', everywhere: true, text: 'dumps: everything the kernel knows, with names; puts: where the flow went, and why' },
+  verbose:      { type: 'boolean', short: 'v', everywhere: true, text: 'puts: where the flow went, and why' },
+  statistics:   { type: 'boolean', short: 's', everywhere: true, text: 'counters: of ports in show, of the flow before it changed in mod-flow and del-flow' },
+  names:        { type: 'boolean', everywhere: true, text: 'ports by name; the default with -m' },
+  'no-names':   { type: 'boolean', everywhere: true, text: 'ports by number; the default without -m' },
+  clear:        { type: 'boolean', everywhere: true, text: 'counters start again at 0' },
+  'may-create': { type: 'boolean', everywhere: true, text: 'create the flow if it is not there' },
+  policy:       { type: 'string', argument: 'NAME', text: 'where flows go: prefer-tc (default), kernel-only, tc-only, by-port:PORT=POLICY,…; prefer-tc and tc-only take :skip_sw or :skip_hw' },
+  json:         { type: 'boolean', text: 'one JSON document instead of lines' },
+  'read-only':  { type: 'boolean', everywhere: true, text: 'refuse verbs that change anything' },
+  timeout:      { type: 'string', short: 't', argument: 'SECONDS', everywhere: true, text: 'give up after that long' },
+  help:         { type: 'boolean', short: 'h', everywhere: true, text: 'print help' },
+  version:      { type: 'boolean', short: 'V', everywhere: true, text: 'print the version' },
+} satisfies Readonly<Record<string, OptionRow>>
+
+export type OptionName = keyof typeof optionRows
+
+/** The options of one call. */
+export interface Options {
+  /** `-m`. */
+  readonly more: boolean
+  /** `-m` or `-v`. */
+  readonly verbose: boolean
+  readonly statistics: boolean
+  /** Whether ports are printed by name. */
+  readonly names: boolean
+  readonly clear: boolean
+  readonly mayCreate: boolean
+  readonly policy?: string
+  readonly json: boolean
+  readonly readOnly: boolean
+  readonly timeoutMs?: number
+  readonly help: boolean
+  readonly version: boolean
+  /** Those that were named. */
+  readonly given: ReadonlySet<OptionName>
+}
+
+/** Splits the words of a call into options, which may stand anywhere, and the rest. Throws a {@link CliError}. */
+export function parseOptions(argv: readonly string[]): { options: Options; words: string[] } {
+  const { values, positionals: words, tokens } = split(argv)
+  const given = new Set(
+    tokens.flatMap((token) => (token.kind === 'option' ? [token.name as OptionName] : [])),
+  )
+  const more = given.has('more')
+  // As in ovs-dpctl, the last word counts.
+  const naming = [...tokens].reverse().find(({ kind, ...token }) => {
+    return kind === 'option' && 'name' in token && (token.name === 'names' || token.name === 'no-names')
+  })
+  const options: Options = {
+    more,
+    verbose: more || given.has('verbose'),
+    statistics: given.has('statistics'),
+    names: naming === undefined ? more : 'name' in naming && naming.name === 'names',
+    clear: given.has('clear'),
+    mayCreate: given.has('may-create'),
+    ...(typeof values.policy === 'string' ? { policy: values.policy } : {}),
+    json: given.has('json'),
+    readOnly: given.has('read-only'),
+    ...(typeof values.timeout === 'string' ? { timeoutMs: milliseconds(values.timeout) } : {}),
+    help: given.has('help'),
+    version: given.has('version'),
+    given,
+  }
+  return { options, words }
+}
+
+function split(argv: readonly string[]) {
+  try {
+    return parseArgs({ args: [...argv], options: optionRows, allowPositionals: true, tokens: true })
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    if (code?.startsWith('ERR_PARSE_ARGS') !== true) throw error
+    // The first sentence; what follows is advice for programmers.
+    const sentence = message.replace(/\. .*/s, '')
+    throw new CliError(`${sentence.charAt(0).toLowerCase()}${sentence.slice(1)}; use --help for help`)
+  }
+}
+
+function milliseconds(seconds: string): number {
+  const value = Number(seconds)
+  if (!(value > 0 && value < 2_000_000)) throw new CliError(`'${seconds}' is not a number of seconds above 0`)
+  return value * 1000
+}

@@ -1,0 +1,41 @@
+import type { Verb } from '../verb.js'
+import { addDp } from './add-dp.js'
+import { addFlow } from './add-flow.js'
+import { addFlows } from './add-flows.js'
+import { addIf } from './add-if.js'
+import { delDp } from './del-dp.js'
+import { delFlow } from './del-flow.js'
+import { delFlows } from './del-flows.js'
+import { delIf } from './del-if.js'
+import { dumpDps } from './dump-dps.js'
+import { dumpFlows } from './dump-flows.js'
+import { explain } from './explain.js'
+import { getFlow } from './get-flow.js'
+import { help } from './help.js'
+import { modFlow } from './mod-flow.js'
+import { modFlows } from './mod-flows.js'
+import { parseActionsVerb } from './parse-actions.js'
+import { parseFlow } from './parse-flow.js'
+import { show } from './show.js'
+
+/** Everything the command line can do, in the order help prints it. */
+export const verbs: readonly Verb[] = [
+  addDp,
+  delDp,
+  dumpDps,
+  addIf,
+  delIf,
+  show,
+  addFlow,
+  modFlow,
+  getFlow,
+  delFlow,
+  addFlows,
+  modFlows,
+  delFlows,
+  dumpFlows,
+  explain,
+  parseFlow,
+  parseActionsVerb,
+  help,
+]
