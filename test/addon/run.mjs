@@ -2,10 +2,11 @@
 //
 //   (nothing)      C++ unit tests and fuzzer under AddressSanitizer and UBSan, leaks included
 //   --thread       the same under ThreadSanitizer
-//   --js FILES...  afterwards these (compiled) test files, in a Node whose addon is the sanitized one
+//   --js PATHS...  afterwards these (compiled) test files, or those below these folders that need no lab kernel, in a Node
+//                  whose addon is the sanitized one
 
 import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import process from 'node:process'
@@ -16,7 +17,7 @@ const here = path.dirname(fileURLToPath(import.meta.url))
 const root = path.join(here, '../..')
 const args = process.argv.slice(2)
 const jsAt = args.indexOf('--js')
-const jsFiles = jsAt < 0 ? [] : args.slice(jsAt + 1).map((file) => path.resolve(file))
+const jsFiles = jsAt < 0 ? [] : args.slice(jsAt + 1).flatMap((file) => testFiles(path.resolve(file)))
 const thread = args.slice(0, jsAt < 0 ? undefined : jsAt).includes('--thread')
 const folder = path.join(root, 'addon/build', thread ? 'tsan' : 'asan')
 
@@ -31,6 +32,16 @@ run(program('fuzz'), [thread ? '20000' : '200000'], { ASAN_OPTIONS: 'detect_leak
 for (const file of jsFiles) {
   console.log(`# ${path.relative(root, file)}`)
   run(process.execPath, [file], sanitizedNode())
+}
+
+function testFiles(place) {
+  if (!statSync(place).isDirectory()) return [place]
+  return readdirSync(place, { recursive: true })
+    .filter(
+      (file) => file.endsWith('.test.js') && file !== 'lab.test.js' && !file.startsWith(`kernel${path.sep}`),
+    )
+    .sort()
+    .map((file) => path.join(place, file))
 }
 
 function build() {

@@ -7,7 +7,7 @@ import type { FlowKey } from '../../../types/flow.js'
 import type { BackendName, DumpOptions, Flow, FlowSpec, OpResult } from '../../../types/op.js'
 import type { Choice, Policy } from '../../../types/policy.js'
 import type { Transport } from '../../../types/transport.js'
-import { openDpif } from '../../open.js'
+import { openDpif } from '../../index.js'
 import { exactMask } from '../../ovs/view.js'
 import type { ConformanceKernel } from '../conformance.js'
 

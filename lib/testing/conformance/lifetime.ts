@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { Dpif } from '../../../types/dpif.js'
-import { openDpif } from '../../open.js'
+import { openDpif } from '../../index.js'
 import { backends, type Case, collect, homes, type Lab, ok, refused } from './lab.js'
 
 /** Everything a closed object can be asked. */
