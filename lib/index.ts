@@ -9,7 +9,13 @@ export {
   openDpif,
 } from './open.js'
 export { type FlowFileEntry, type FlowFileError, type FlowVerb, parseFlowFile } from './ovs/flow-file.js'
-export { type FlowLineOptions, formatFlow, type ParsedFlow, parseFlowLine } from './ovs/flow-line.js'
+export {
+  type FlowLineOptions,
+  formatFlow,
+  formatStats,
+  type ParsedFlow,
+  parseFlowLine,
+} from './ovs/flow-line.js'
 export {
   type FormatOptions,
   formatActions,

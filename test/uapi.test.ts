@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import t from 'tap'
 import { portTypes } from '../lib/ovs/vport.js'
 import * as message from '../lib/netlink/message.js'
+import { linkFlags, linkMessage, linkTypes } from '../lib/device/link.js'
 import { controller, GENL_ID_CTRL } from '../lib/netlink/genl.js'
 import { type AttributeSet, type NamedRow } from '../lib/netlink/table.js'
 import { actionList } from '../lib/ovs/action.js'
@@ -41,6 +42,7 @@ const sets = [
   flowKey,
   actionList.set,
   tcMessage.body,
+  linkMessage.body,
   flower,
   actionEnvelope,
   actionStats,
@@ -72,6 +74,8 @@ const facts: Fact[] = [
   ...named('TCA_PEDIT_KEY_EX_HDR_TYPE_', headerTypes),
   ...named('TCA_CLS_FLAGS_', filterFlags),
   ...named('RTM_', types),
+  ...named('RTM_', linkTypes),
+  ...named('IFF_', linkFlags),
   ...named('CTRL_CMD_', controller.commands),
   { uapi: 'GENL_ID_CTRL', value: GENL_ID_CTRL },
   { uapi: 'TC_H_INGRESS', value: hooks.QDISC },
@@ -89,6 +93,7 @@ const headers = [
   'linux/netlink.h',
   'linux/genetlink.h',
   'linux/openvswitch.h',
+  'linux/if.h',
   'linux/rtnetlink.h',
   'linux/pkt_sched.h',
   'linux/pkt_cls.h',

@@ -49,4 +49,6 @@ export interface AddPortOptions {
   readonly type?: PortType
   /** The kernel takes the lowest free number from 1 when left out. */
   readonly number?: number
+  /** Brings the device up too, as `ovs-dpctl add-if` does; when that fails, the port is there all the same. */
+  readonly up?: boolean
 }

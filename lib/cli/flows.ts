@@ -1,8 +1,6 @@
 import {
   type Dpif,
-  type Flow,
-  type FlowStats,
-  formatFlow,
+  formatStats,
   formatUfid,
   type Op,
   type OpResult,
@@ -32,23 +30,6 @@ export async function lineOptions(dpif: Dpif, { more, names }: Options) {
   if (!names) return { verbose: more }
   const byNumber = new Map((await dpif.ports()).map(({ name, number }) => [number, name]))
   return { verbose: more, portName: (number: number) => byNumber.get(number) }
-}
-
-/** `packets:9, bytes:882, used:0.010s`: the middle of a flow's line. */
-export function formatStats(stats: FlowStats, now: number): string {
-  const flow: Flow = {
-    ufid: '',
-    ufidPresent: false,
-    key: {},
-    mask: {},
-    actions: [],
-    stats,
-    backend: 'ovs',
-    offloaded: false,
-  }
-  return formatFlow(flow, { now })
-    .replace(/^.*?(?=packets:)/, '')
-    .replace(/, actions:.*$/, '')
 }
 
 /** Opens the datapath a verb is about, does the work and lets go. */

@@ -6,7 +6,7 @@ import type { Call } from './verb.js'
 export async function addPorts(call: Call, datapath: string, interfaces: readonly string[]): Promise<void> {
   await eachPort(call, datapath, interfaces, async (dpif, text) => {
     const { name, ...options } = parseInterface(text)
-    await dpif.addPort(name, options)
+    await dpif.addPort(name, { ...options, up: true })
   })
 }
 

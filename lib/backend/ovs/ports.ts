@@ -2,6 +2,7 @@ import type { PortControl } from '../../../types/dpif.js'
 import type { AddPortOptions, Port } from '../../../types/port.js'
 import type { Exchange, Transport } from '../../../types/transport.js'
 import { DpifError } from '../../errors.js'
+import { linkFlags, linkMessage, linkTypes } from '../../device/link.js'
 import { readMessage, writeMessage } from '../../netlink/message.js'
 import { type Message, messagesOf } from '../../netlink/reader.js'
 import { Writer } from '../../netlink/writer.js'
@@ -37,15 +38,26 @@ export class Ports implements PortControl {
     return found.sort((a, b) => a.number - b.number)
   }
 
-  async add(name: string, { type = 'netdev', number }: AddPortOptions): Promise<Port> {
+  async add(name: string, { type = 'netdev', number, up = false }: AddPortOptions): Promise<Port> {
     const typeNumber = portTypes.indexOf(type) + 1
     if (typeNumber === 0) throw new TypeError(`'${type}' is no port type; there are ${portTypes.join(', ')}`)
     const body = { name, type: typeNumber, upcallPid: 0, ...(number === undefined ? {} : { portNo: number }) }
     const { replies } = await this.#ask(`add port '${name}'`, commands.NEW, body)
-    for (const message of messagesOf(replies)) return portOf(message)
-    const port = (await this.list()).find((candidate) => candidate.name === name)
+    const [reply] = messagesOf(replies)
+    const port =
+      reply === undefined ? (await this.list()).find((known) => known.name === name) : portOf(reply)
     if (port === undefined) throw new DpifError('NO_PORT', `port '${name}' vanished while it was added`)
+    if (up) await this.#bringUp(port)
     return port
+  }
+
+  async #bringUp({ name, ifindex }: Port): Promise<void> {
+    const writer = new Writer(64)
+    const header = { ifindex, flags: linkFlags.UP, change: linkFlags.UP }
+    writeMessage(writer, linkMessage, { type: linkTypes.NEWLINK, flags: 0, header, body: {} })
+    const { failures } = await this.#transport.exchange('route', writer.take())
+    const [failure] = failures
+    if (failure !== undefined) throw DpifError.from(kernelFailure(`bring device '${name}' up`, failure))
   }
 
   async del(port: string | number): Promise<void> {

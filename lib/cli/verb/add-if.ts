@@ -6,7 +6,7 @@ export const addIf: Verb = {
   usage: 'DP IFACE...',
   summary: 'attach each IFACE to DP as a port',
   details: `IFACE is NAME[,type=TYPE][,port_no=N]. TYPE is system (default: a device that exists), internal (made now), or the
-kernel's own gre, vxlan or geneve. The device is not brought up.`,
+kernel's own gre, vxlan or geneve. The device is brought up.`,
   options: [],
   takes: [2, Number.POSITIVE_INFINITY],
   writes: true,

@@ -31,6 +31,8 @@ export class Route {
     if (!handled.has(message.type)) refuse('EOPNOTSUPP')
     if (!reads && !this.#privileged) refuse('EPERM')
     if (message.type === GETLINK) return reply(writeLink(this.#link(message), 0))
+    // Every device here is up; asking for it is only an error when there is none.
+    if (message.type === NEWLINK) return void this.#link(message)
     const request = read(message)
     const { header, attributes } = request
     const echo = (answer: Uint8Array | undefined): void => {
@@ -77,7 +79,7 @@ const GETLINK = 18
 const IFINFOMSG = 16
 const IFNAME = 3
 const LINKINFO = 18
-const handled: ReadonlySet<number> = new Set([GETLINK, ...Object.values(types)])
+const handled: ReadonlySet<number> = new Set([NEWLINK, GETLINK, ...Object.values(types)])
 
 // What rtm_tca_policy asks of TCA_*.
 const policy: Policy = { 11: { min: 4 }, 15: { min: 8 } }
