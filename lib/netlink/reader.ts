@@ -5,32 +5,71 @@ import { u16, u32 } from './integers.js'
 const TYPE_MASK = 0x3fff
 
 /**
- * Calls `visit` with number and payload bounds of every attribute in `bytes[start, end)`. Throws BAD_MESSAGE when a length points
- * outside: nothing that comes from elsewhere is believed.
+ * Walks over the attributes in `bytes[from, to)`: after each `next()` that answers true, `id`, `start` and `end` are the number and
+ * the payload's bounds. Throws BAD_MESSAGE when a length points outside: nothing that comes from elsewhere is believed.
  */
+export class AttributeCursor {
+  readonly bytes: Uint8Array
+  id = 0
+  start = 0
+  end = 0
+  #at: number
+  readonly #to: number
+
+  constructor(bytes: Uint8Array, from: number, to: number) {
+    this.bytes = bytes
+    this.#at = from
+    this.#to = to
+  }
+
+  next(): boolean {
+    const at = this.#at
+    const left = this.#to - at
+    if (left < 4) return this.#leftOver(left)
+    const size = u16.take(this.bytes, at)
+    if (size < 4 || size > left) {
+      throw new DpifError('BAD_MESSAGE', `attribute of ${size} bytes at offset ${at}, with ${left} left`)
+    }
+    this.id = u16.take(this.bytes, at + 2) & TYPE_MASK
+    this.start = at + 4
+    this.end = at + size
+    this.#at = at + ((size + 3) & ~3)
+    return true
+  }
+
+  /** Goes on to the next attribute with that number; false when there is none. */
+  seek(id: number): boolean {
+    while (this.next()) if (this.id === id) return true
+    return false
+  }
+
+  /** A walk over what the attribute holds. */
+  nested(): AttributeCursor {
+    return new AttributeCursor(this.bytes, this.start, this.end)
+  }
+
+  // Some senders pad the last attribute's nest; anything else is rubbish.
+  #leftOver(left: number): false {
+    for (let at = this.#at; at < this.#to; at++) {
+      if (this.bytes[at] === 0) continue
+      throw new DpifError(
+        'BAD_MESSAGE',
+        `${left} bytes left over at offset ${this.#at} behind the last attribute`,
+      )
+    }
+    return false
+  }
+}
+
+/** Calls `visit` with number and payload bounds of every attribute in `bytes[start, end)`; throws like {@link AttributeCursor}. */
 export function eachAttribute(
   bytes: Uint8Array,
   start: number,
   end: number,
   visit: (id: number, start: number, end: number) => void,
 ): void {
-  let at = start
-  while (at < end) {
-    if (end - at < 4) {
-      // Some senders pad the last attribute's nest; anything else is rubbish.
-      if (bytes.subarray(at, end).every((byte) => byte === 0)) return
-      throw new DpifError(
-        'BAD_MESSAGE',
-        `${end - at} bytes left over at offset ${at} behind the last attribute`,
-      )
-    }
-    const size = u16.take(bytes, at)
-    if (size < 4 || at + size > end) {
-      throw new DpifError('BAD_MESSAGE', `attribute of ${size} bytes at offset ${at}, with ${end - at} left`)
-    }
-    visit(u16.take(bytes, at + 2) & TYPE_MASK, at + 4, at + size)
-    at += (size + 3) & ~3
-  }
+  const cursor = new AttributeCursor(bytes, start, end)
+  while (cursor.next()) visit(cursor.id, cursor.start, cursor.end)
 }
 
 /** Header of a netlink message and where its payload lies. */

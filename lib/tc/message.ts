@@ -1,7 +1,7 @@
 import type { UnknownAttribute } from '../../types/flow.js'
 import { s32, u8, u16, u32 } from '../netlink/integers.js'
 import type { MessageForm } from '../netlink/message.js'
-import { struct } from '../netlink/struct.js'
+import { type Struct, struct } from '../netlink/struct.js'
 import { AttributeSet, bytes, string } from '../netlink/table.js'
 import { LITTLE } from '../netlink/writer.js'
 import { type BitField32, bitField32 } from './action/index.js'
@@ -28,7 +28,10 @@ export interface TcBody {
 }
 
 /** What RTM_*TFILTER and RTM_*QDISC messages look like. */
-export const tcMessage: MessageForm<TcHeader, TcBody> & { readonly body: AttributeSet<TcBody> } = {
+export const tcMessage: MessageForm<TcHeader, TcBody> & {
+  readonly header: Struct<TcHeader>
+  readonly body: AttributeSet<TcBody>
+} = {
   header: struct<TcHeader>({
     family: u8,
     pad1: u8,

@@ -5,7 +5,7 @@ import { codeOf, DpifError } from '../../errors.js'
 import { messagesOf } from '../../netlink/reader.js'
 import { Writer } from '../../netlink/writer.js'
 import { kernelFailure } from '../failure.js'
-import { FilterFlow } from './filter.js'
+import { FilterFlow, monotonicMs } from './filter.js'
 import type { FilterTemplate } from './template.js'
 import type { PortTable } from './translate.js'
 
@@ -41,7 +41,10 @@ export class Answers {
 
   constructor({ failures, replies }: Exchange, ports: PortTable) {
     this.#failures = new Map(failures.map((failure) => [failure.index, failure]))
-    for (const message of messagesOf(replies)) this.#flows.set(message.seq, new FilterFlow(message, ports))
+    if (replies.length === 0) return
+    const now = monotonicMs()
+    for (const message of messagesOf(replies))
+      this.#flows.set(message.seq, new FilterFlow(message, ports, now))
   }
 
   failure(at: number): MessageFailure | undefined {

@@ -1,47 +1,93 @@
 import type { Action } from '../../../types/action.js'
 import type { FlowKey, FlowStats, Ufid } from '../../../types/flow.js'
 import type { Flow } from '../../../types/op.js'
-import type { Message } from '../../netlink/reader.js'
-import { readMessage } from '../../netlink/message.js'
+import { DpifError } from '../../errors.js'
+import { u32 } from '../../netlink/integers.js'
+import { HEADER_SIZE } from '../../netlink/message.js'
+import { AttributeCursor, type Message } from '../../netlink/reader.js'
 import { ufidFromBytes } from '../../ovs/ufid.js'
+import { actionEnvelope } from '../../tc/action/index.js'
 import { type FlowerBody, filterFlags, flower } from '../../tc/flower.js'
 import { readMatch } from '../../tc/match.js'
-import { prioAndProtocol, type TcBody, tcMessage } from '../../tc/message.js'
+import { prioAndProtocol, tcMessage } from '../../tc/message.js'
 import type { FilterId } from './identity.js'
 import { type PortTable, readActions } from './translate.js'
 
-/** A filter the kernel reports, as the flow it carries. What it says is decoded when asked for. */
+/**
+ * A filter the kernel reports, as the flow it carries. Where things lie is found out at once; what they say is decoded when asked
+ * for, so a sweep that wants identity and counters touches nothing else.
+ */
 export class FilterFlow implements Flow {
   readonly backend = 'tc'
   readonly ufidPresent = true
-  readonly kind: string
   readonly id: FilterId
-  readonly #body: TcBody
+  /** False for filters of other classifiers. */
+  readonly isFlower: boolean
+  readonly #bytes: Uint8Array
   readonly #ports: PortTable
   readonly #terse: boolean
-  readonly #now = monotonicMs()
+  readonly #now: number
+  /** Where TCA_OPTIONS lies. */
+  readonly #start: number
+  readonly #end: number
+  /** Where the 16 bytes that name the flow lie; -1 for a filter that carries none. */
+  readonly #cookie: number
   #flower: FlowerBody | undefined
   #match: { readonly key: FlowKey; readonly mask: FlowKey } | undefined
-  #read: ReturnType<typeof readActions> | undefined
+  #actions: readonly Action[] | undefined
 
-  constructor(message: Message, ports: PortTable, terse = false) {
-    const { header, body } = readMessage(tcMessage, message)
-    this.#body = body
+  /** `now` is CLOCK_MONOTONIC in ms when the message came: the kernel tells times backwards from then. */
+  constructor(message: Message, ports: PortTable, now: number, terse = false) {
+    this.#bytes = message.bytes
     this.#ports = ports
     this.#terse = terse
-    this.kind = body.kind ?? ''
+    this.#now = now
+    const start = message.start + HEADER_SIZE
+    if (message.end - start < tcMessage.header.size) {
+      throw new DpifError('BAD_MESSAGE', `a filter of ${message.end - start} bytes`)
+    }
+    const header = tcMessage.header.take(message.bytes, start)
     this.id = { ifindex: header.ifindex, handle: header.handle ?? 0, ...prioAndProtocol(header.info ?? 0) }
+
+    const { ids } = tcMessage.body
+    const attributes = new AttributeCursor(message.bytes, start + tcMessage.header.size, message.end)
+    let isFlower = false
+    let chain = 0
+    this.#start = 0
+    this.#end = 0
+    while (attributes.next()) {
+      const { id, start, end } = attributes
+      if (id === ids.kind) isFlower = isText(message.bytes, start, end, 'flower')
+      else if (id === ids.chain) chain = u32.read(message.bytes, start, end)
+      else if (id === ids.options) {
+        this.#start = start
+        this.#end = end
+      }
+    }
+    this.isFlower = isFlower
+    this.#cookie = isFlower && chain === 0 && this.id.handle !== 0 ? this.#findCookie() : -1
   }
 
-  /** The 16 bytes that name the flow; undefined for a filter that carries none. */
-  get cookie(): Uint8Array | undefined {
-    if (this.kind !== 'flower' || this.id.handle === 0 || (this.#body.chain ?? 0) !== 0) return undefined
-    this.#read ??= readActions(this.#filter.actions ?? [], this.#ports)
-    return this.#read.cookie?.length === 16 ? this.#read.cookie : undefined
+  /** Whether the filter names a flow. */
+  get isFlow(): boolean {
+    return this.#cookie >= 0
   }
 
   get ufid(): Ufid {
-    return ufidFromBytes(this.cookie ?? new Uint8Array(16))
+    return this.isFlow ? ufidFromBytes(this.#bytes, this.#cookie) : ''
+  }
+
+  /** The last cookie counts, as in OVS; each action may have one. */
+  #findCookie(): number {
+    const options = new AttributeCursor(this.#bytes, this.#start, this.#end)
+    if (!options.seek(flower.ids.actions)) return -1
+    const actions = options.nested()
+    let found = -1
+    while (actions.next()) {
+      const action = actions.nested()
+      if (action.seek(actionEnvelope.ids.cookie)) found = action.end - action.start === 16 ? action.start : -1
+    }
+    return found
   }
 
   get key(): FlowKey {
@@ -54,8 +100,8 @@ export class FilterFlow implements Flow {
 
   get actions(): readonly Action[] {
     if (this.#terse) return []
-    this.#read ??= readActions(this.#filter.actions ?? [], this.#ports)
-    return this.#read.actions
+    this.#actions ??= readActions(this.#filter.actions ?? [], this.#ports)
+    return this.#actions
   }
 
   /** Devices report IN_HW; a kernel that says neither is too old to know. */
@@ -90,8 +136,7 @@ export class FilterFlow implements Flow {
   }
 
   get #filter(): FlowerBody {
-    const { options = none } = this.#body
-    this.#flower ??= flower.read(options, 0, options.length)
+    this.#flower ??= flower.read(this.#bytes, this.#start, this.#end)
     return this.#flower
   }
 
@@ -117,11 +162,17 @@ function keepLarger(sum: { packets: bigint; bytes: bigint }, packets: bigint, by
 }
 
 /** CLOCK_MONOTONIC in ms: what process.hrtime reads, and what openvswitch counts in. */
-function monotonicMs(): number {
+export function monotonicMs(): number {
   return Number(process.hrtime.bigint() / 1_000_000n)
+}
+
+function isText(bytes: Uint8Array, start: number, end: number, text: string): boolean {
+  if (end - start < text.length || end - start > text.length + 1) return false
+  for (let index = 0; index < text.length; index++)
+    if (bytes[start + index] !== text.charCodeAt(index)) return false
+  return true
 }
 
 /** USER_HZ is 100 on every Linux. */
 const MS_PER_TICK = 10
-const none = new Uint8Array(0)
 const empty = { key: {}, mask: {} }

@@ -17,7 +17,7 @@ import { filterInfo, hooks, tcMessage, types } from '../../tc/message.js'
 import { matchObjections } from '../../tc/objections.js'
 import { throwFirst } from '../failure.js'
 import { Answers, Batch, refusal } from './batch.js'
-import { FilterFlow } from './filter.js'
+import { FilterFlow, monotonicMs } from './filter.js'
 import { type FilterId, Identities, isOurs } from './identity.js'
 import { Qdiscs } from './qdisc.js'
 import { FilterTemplate } from './template.js'
@@ -256,10 +256,11 @@ export class TcBackend implements Backend {
     endMessage(writer, at)
     try {
       for await (const page of this.#transport.dump('route', writer.take())) {
+        const now = monotonicMs()
         for (const message of messagesOf(page)) {
-          const flow = new FilterFlow(message, this.#ports, terse)
-          this.#identities.seen(flow.id, flow.kind)
-          if (flow.cookie === undefined) continue
+          const flow = new FilterFlow(message, this.#ports, now, terse)
+          this.#identities.seen(flow.id, flow.isFlower)
+          if (!flow.isFlow) continue
           this.#identities.set(flow.ufid, flow.id)
           yield flow
         }

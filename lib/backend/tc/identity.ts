@@ -62,8 +62,8 @@ export class Identities {
   }
 
   /** A filter was seen on a port, whoever put it: its priority and its handle are taken. */
-  seen({ ifindex, prio, protocol, handle }: FilterId, kind: string): void {
-    this.#prioritiesOf(ifindex).set(prio, kind === 'flower' ? protocol : undefined)
+  seen({ ifindex, prio, protocol, handle }: FilterId, isFlower: boolean): void {
+    this.#prioritiesOf(ifindex).set(prio, isFlower ? protocol : undefined)
     if (isOurs(handle) && handle >= this.#nextHandle) this.#nextHandle = handle + 1
   }
 

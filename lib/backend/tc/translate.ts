@@ -221,18 +221,9 @@ function checksumsOf(keys: readonly PeditKey[], frame: Frame, objections: Object
   return l4 | (keys.some(({ header }) => header === headerTypes.IP4) ? csumFlags.IPV4HDR : 0)
 }
 
-/** TC actions as OVS actions, and the cookie they carry. Actions without an OVS form are left as unknown ones. */
-export function readActions(
-  list: readonly TcAction[],
-  ports: PortTable,
-): { readonly actions: readonly Action[]; readonly cookie: Uint8Array | undefined } {
-  const actions: Action[] = []
-  let cookie: Uint8Array | undefined
-  for (const action of list) {
-    cookie = action.cookie ?? cookie
-    actions.push(...readOne(action, ports))
-  }
-  return { actions, cookie }
+/** TC actions as OVS actions. Those without an OVS form are left as unknown ones. */
+export function readActions(list: readonly TcAction[], ports: PortTable): readonly Action[] {
+  return list.flatMap((action) => readOne(action, ports))
 }
 
 function readOne(action: TcAction, ports: PortTable): Action[] {
