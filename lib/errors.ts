@@ -21,8 +21,8 @@ export const errorCodes: Readonly<Record<ErrorCode, { meaning: string; advice: s
   },
   EXISTS: { meaning: 'It exists already.', advice: "Use mode 'upsert' or 'modify' to change it." },
   INVALID: {
-    meaning: 'The kernel found the request wrong (EINVAL).',
-    advice: 'Read the kernel text and the path.',
+    meaning: 'The kernel found the request wrong.',
+    advice: 'Look at the path and at the kernel log.',
   },
   KERNEL: {
     meaning: 'The kernel refused for a reason that has no code of its own.',
@@ -104,6 +104,7 @@ const byErrno: Readonly<Record<number, readonly [name: string, code: ErrorCode]>
   1: ['EPERM', 'NO_PRIVILEGE'],
   2: ['ENOENT', 'NOT_FOUND'],
   6: ['ENXIO', 'NO_PORT'],
+  12: ['ENOMEM', 'NO_SPACE'],
   13: ['EACCES', 'NO_PRIVILEGE'],
   16: ['EBUSY', 'BUSY'],
   17: ['EEXIST', 'EXISTS'],
@@ -111,6 +112,8 @@ const byErrno: Readonly<Record<number, readonly [name: string, code: ErrorCode]>
   22: ['EINVAL', 'INVALID'],
   27: ['EFBIG', 'NO_SPACE'],
   28: ['ENOSPC', 'NO_SPACE'],
+  34: ['ERANGE', 'INVALID'],
+  75: ['EOVERFLOW', 'INVALID'],
   93: ['EPROTONOSUPPORT', 'NO_MODULE'],
   95: ['EOPNOTSUPP', 'UNSUPPORTED'],
   97: ['EAFNOSUPPORT', 'NO_MODULE'],

@@ -76,7 +76,6 @@ export interface Language {
   identify(op: Pick<GetOp, 'ufid' | 'key'>): {
     readonly ufid: Ufid
     readonly key?: FlowKey
-    readonly ufidGiven: boolean
   }
   /** Reads a ufid as four 32-bit words; throws a TypeError when it is none. */
   readUfid(ufid: Ufid, words: Uint32Array): void

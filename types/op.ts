@@ -27,6 +27,9 @@ export interface FlowSpec {
  * | `create` | created | EXISTS |
  * | `modify` | NOT_FOUND | actions replaced, counters go on |
  * | `upsert` | created | actions replaced, counters go on |
+ *
+ * A ufid stands for one match. Under another match, TC changes the flow's match too; openvswitch looks at the ufid alone and keeps
+ * the old one (ovs_flow_cmd_set(), net/openvswitch/datapath.c).
  */
 export type PutMode = 'create' | 'modify' | 'upsert'
 
@@ -43,7 +46,7 @@ export interface PutOp extends FlowSpec {
 export interface DelOp {
   readonly op: 'del'
   readonly ufid?: Ufid
-  /** Identifies the flow when there is no ufid; its mask does not count. */
+  /** Identifies the flow when there is no ufid, or none the kernel knows; its mask does not count. */
   readonly key?: FlowKey | string | Uint8Array
   /** Asks for `stats` in the result. */
   readonly stats?: boolean
@@ -95,7 +98,10 @@ export interface OpResult {
 export type DumpType = 'ovs' | 'tc' | 'offloaded' | 'non-offloaded'
 
 export interface DumpOptions {
-  /** Leaves out key, mask and actions: `flow.key` and `flow.mask` are then `{}`, `flow.actions` is `[]`. */
+  /**
+   * Leaves out key, mask and actions: `flow.key` and `flow.mask` are then `{}`, `flow.actions` is `[]`. A flow without a ufid of its
+   * own keeps its key, since nothing else names it.
+   */
   readonly terse?: boolean
   /** All when left out or empty. */
   readonly types?: readonly DumpType[]

@@ -226,9 +226,9 @@ export class DpifProvider implements Dpif {
       if (op.op !== 'del' && op.op !== 'get') {
         throw new TypeError(`'${(op as { op: unknown }).op}' is no op; there are put, del and get`)
       }
-      const { ufid, key, ufidGiven } = language.identify(op)
+      const { ufid, key } = language.identify(op)
       const wantStats = op.op === 'del' && op.stats === true
-      const named = { ufid, wantStats, ...(ufidGiven || key === undefined ? {} : { key }) }
+      const named = { ufid, wantStats, ...(key === undefined ? {} : { key }) }
       const plan = op.op === 'del' ? planDel : planGet
       return task(index, ufid, { plan: () => plan(this.#context, named) })
     } catch (error) {

@@ -57,18 +57,14 @@ export function ufidFor(key: FlowKey): Ufid {
 }
 
 /** Ufid and typed key of what an op names. Throws a TypeError when it names nothing. */
-export function identify(op: Identified): {
-  readonly ufid: Ufid
-  readonly key?: FlowKey
-  readonly ufidGiven: boolean
-} {
+export function identify(op: Identified): { readonly ufid: Ufid; readonly key?: FlowKey } {
   if (op.key === undefined) {
     if (op.ufid === undefined)
       throw new TypeError('an op needs a ufid or a key to say which flow it is about')
-    return { ufid: op.ufid.toLowerCase(), ufidGiven: true }
+    return { ufid: op.ufid.toLowerCase() }
   }
   const { key, ufid = op.ufid } = readKey(op.key)
-  return { ufid: ufid?.toLowerCase() ?? ufidFor(key), key, ufidGiven: ufid !== undefined }
+  return { ufid: ufid?.toLowerCase() ?? ufidFor(key), key }
 }
 
 /** A flow in any spelling, as every room below wants to look at it. Throws SYNTAX, BAD_MESSAGE or a TypeError. */

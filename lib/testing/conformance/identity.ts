@@ -147,14 +147,18 @@ export const identityCases: readonly Case[] = [
       assert.deepEqual(after?.actions, [{ output: lab.ports[1] }])
     },
   },
-  ...(['put', 'dumped'] as const).map(
+  ...(['put', 'dumped', 'dumped, ufid and all,'] as const).map(
     (which): Case => ({
-      name: `a flow without a ufid is deleted by the key it was ${which} with`,
+      name: `a flow without a ufid is found and deleted by the key it was ${which} with`,
       run: async (lab) => {
         const dpif = await lab.only('ovs')
         await putWithoutUfid(lab.transport, dpif.datapath.ifindex, { ...parseKey(lab.key()), actions: [] })
         const [flow] = await collect(dpif)
-        ok(await dpif.del({ key: which === 'put' ? lab.key() : (flow?.key ?? {}), stats: true }), 'ovs')
+        assert(flow)
+        const ufid = which === 'dumped, ufid and all,' ? { ufid: flow.ufid } : {}
+        const named = { key: which === 'put' ? lab.key() : flow.key, ...ufid }
+        assert.equal(ok(await dpif.get(named), 'ovs').flow?.ufid, flow.ufid)
+        ok(await dpif.del({ ...named, stats: true }), 'ovs')
         assert.deepEqual(await collect(dpif), [])
       },
     }),
