@@ -40,6 +40,7 @@ class SocketObject::ExchangeTask final : public ObjectTask {
   }
 
   void settle(Napi::Env env) override {
+    owner_.spare_.put(std::move(batch_));
     if (result_.error) return call(env, result_.error, env.Undefined());
     Napi::Object value = Napi::Object::New(env);
     value["count"] = Napi::Number::New(env, result_.count);
@@ -66,7 +67,7 @@ SocketObject::SocketObject(const Napi::CallbackInfo& info) : ObjectWrap(info), c
 }
 
 Napi::Value SocketObject::exchange(const Napi::CallbackInfo& info) {
-  std::vector<std::uint8_t> batch;
+  std::vector<std::uint8_t> batch = spare_.take();
   if (!take_bytes(info, 0, batch)) return {};
   if (!check_argument(info, 1, &Napi::Value::IsFunction, "expected a function")) return {};
   const auto done = info[1].As<Napi::Function>();

@@ -6,6 +6,7 @@
 #include "socket/exchange.h"
 #include "socket/kernel.h"
 #include "socket/netlink_socket.h"
+#include "socket/spare_buffers.h"
 
 namespace ovs_dpif {
 
@@ -21,6 +22,8 @@ class SocketObject : public Napi::ObjectWrap<SocketObject> {
   Napi::Value exchange(const Napi::CallbackInfo& info);
   Napi::Value close(const Napi::CallbackInfo& info);
 
+  // Touched by JavaScript's thread only.
+  SpareBuffers spare_;
   // Touched by the worker's thread only, once there is one.
   int protocol_ = 0;
   SystemKernel kernel_;

@@ -1,5 +1,5 @@
 import type { Scalar } from './codec.js'
-import type { Field } from './struct.js'
+import type { Field, Struct } from './struct.js'
 import type { NamedRow } from './table.js'
 import type { Writer } from './writer.js'
 
@@ -112,6 +112,25 @@ export function compileWriter<T>(
   })
   const body = `let part, name\ntry {\n${lines.join('\n')}\n} catch (error) { throw ${constants.add(located)}(name, error) }`
   return constants.build('writer, value', body)
+}
+
+export type SetSame<T> = (a: T, b: T) => boolean
+
+/**
+ * Whether two sets hold the same values, spelled the same way. Never true when they differ; false also where looking would take
+ * long: nested sets, unknown attributes.
+ */
+export function compileSame<T>(rows: readonly NamedRow[]): SetSame<T> {
+  const constants = new Constants()
+  const lines = rows.map(({ name, codec }) => {
+    const [a, b] = [property('a', name), property('b', name)]
+    const parts = 'fields' in codec ? (codec as Struct<object>).fields : []
+    const same = parts.map((part) => `${property('x', part.name)} === ${property('y', part.name)}`)
+    if (same.length === 0) return `if (${a} !== ${b}) return false`
+    return `x = ${a}; y = ${b}\nif (x !== y && (x === undefined || y === undefined || !(${same.join(' && ')}))) return false`
+  })
+  const body = `let x, y\nif (a === b) return true\nif (a.unknown !== b.unknown) return false\n${lines.join('\n')}\nreturn true`
+  return constants.build<SetSame<T>>('a, b', body) ?? ((a, b) => a === b)
 }
 
 /** Reads one attribute into `value`; answers whether there is a row for it. */

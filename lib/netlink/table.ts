@@ -1,7 +1,14 @@
 import type { UnknownAttribute } from '../../types/flow.js'
 import { DpifError } from '../errors.js'
 import type { Codec } from './codec.js'
-import { compileReader, compileWriter, type SetReader, type SetWriter } from './compile.js'
+import {
+  compileReader,
+  compileSame,
+  compileWriter,
+  type SetReader,
+  type SetSame,
+  type SetWriter,
+} from './compile.js'
 import { eachAttribute } from './reader.js'
 import type { Writer } from './writer.js'
 
@@ -41,6 +48,8 @@ export class AttributeSet<T extends object> implements Codec<T> {
   readonly #byId = new Map<number, NamedRow>()
   readonly #writeRows: SetWriter<T>
   readonly #readRow: SetReader
+  /** Whether two values hold the same attributes, spelled the same way; conservative, see {@link compileSame}. */
+  readonly same: SetSame<T>
 
   constructor(name: string, rows: Rows<T>) {
     this.name = name
@@ -48,6 +57,7 @@ export class AttributeSet<T extends object> implements Codec<T> {
     for (const row of this.rows) this.#byId.set(row.id, row)
     this.#writeRows = compileWriter(this.rows, located) ?? writeLoop(this.rows)
     this.#readRow = compileReader(this.rows) ?? readLoop(this.#byId)
+    this.same = compileSame(this.rows)
     this.ids = Object.fromEntries(this.rows.map((row) => [row.name, row.id])) as typeof this.ids
   }
 

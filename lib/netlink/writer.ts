@@ -71,6 +71,13 @@ export class Writer {
     return this.bytes.slice(0, this.length)
   }
 
+  /** Forgets everything, for the next batch; what a huge one needed is given back. */
+  reset(): void {
+    if (this.bytes.length > KEEP) this.bytes = new Uint8Array(4096)
+    else this.bytes.fill(0, 0, this.length)
+    this.length = 0
+  }
+
   /** Forgets what was written from `length` on, so that a half-written message leaves no trace. */
   truncate(length: number): void {
     // reserve() promises zeroed bytes.
@@ -84,6 +91,9 @@ export class Writer {
     this.bytes = bytes
   }
 }
+
+// A writer that serves many batches holds on to at most this much.
+const KEEP = 1 << 20
 
 /** Whether this machine's own byte order, the one netlink calls "host", is little-endian. */
 export const LITTLE = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1

@@ -104,3 +104,13 @@ const actionRows: AttributeSet<ActionSet> = new AttributeSet<ActionSet>('actions
 
 /** The actions of a flow, carried out in order. The empty list drops. */
 export const actionList = new AttributeList<ActionSet, Action>(actionRows)
+
+/** Whether two lists of actions are the same outputs; false when there is anything else in them. */
+export function sameOutputs(a: readonly Action[], b: readonly Action[]): boolean {
+  if (a.length !== b.length) return false
+  for (let index = 0; index < a.length; index++) {
+    const output = a[index]?.output
+    if (output === undefined || output !== b[index]?.output) return false
+  }
+  return true
+}

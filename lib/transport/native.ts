@@ -48,13 +48,15 @@ export class NativeTransport implements Transport {
 
   async exchange(protocol: Protocol, batch: Uint8Array): Promise<Exchange> {
     const socket = this.#socket(protocol)
+    // The caller may write the next batch over this one as soon as we return.
+    const published = exchanges.hasSubscribers ? batch.slice() : undefined
     const { count, failures, replies } = await call<ExchangeAnswer>(
       `cannot exchange ${protocol} netlink messages`,
       (done) => socket.exchange(batch, done),
     )
     const result: Exchange = { count, failures: unpack(failures), replies }
-    if (exchanges.hasSubscribers) {
-      exchanges.publish({ protocol, batch, result } satisfies ExchangeEvent)
+    if (published !== undefined) {
+      exchanges.publish({ protocol, batch: published, result } satisfies ExchangeEvent)
     }
     return result
   }

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { isDeepStrictEqual } from 'node:util'
 import t from 'tap'
 import { compileParts, compilePut, compileTake, partsLoop } from '../../lib/netlink/compile.js'
 import { type Struct, putLoop, takeLoop } from '../../lib/netlink/struct.js'
@@ -53,6 +54,19 @@ t.test('compiled parts and their loop put the same, over what is there', async (
     partsLoop(parts)(looped, 0, sample)
     t.same(compiled, looped)
   }
+})
+
+t.test('same is never true of values that differ', async (t) => {
+  for (const a of flowKey.samples) {
+    t.equal(flowKey.same(a, structuredClone(a)), a.encap === undefined, `${Object.keys(a)}`)
+    for (const b of flowKey.samples) {
+      if (!isDeepStrictEqual(a, b)) t.equal(flowKey.same(a, b), false)
+    }
+    t.equal(flowKey.same(a, {}), false)
+  }
+  const unknown = { unknown: [{ id: 99, data: Uint8Array.of(1) }] }
+  t.equal(flowKey.same(unknown, structuredClone(unknown)), false, 'it does not look')
+  t.equal(flowKey.same(unknown, {}), false)
 })
 
 t.test('where code may not be made from text, the loops serve', async (t) => {

@@ -8,7 +8,7 @@ import type { Codec } from '../../netlink/codec.js'
 import { beginMessage, endMessage, flags } from '../../netlink/message.js'
 import { eachAttribute, type Message, messagesOf } from '../../netlink/reader.js'
 import { Writer } from '../../netlink/writer.js'
-import { actionList } from '../../ovs/action.js'
+import { actionList, sameOutputs } from '../../ovs/action.js'
 import { commands, ovsHeader } from '../../ovs/family.js'
 import { flow as flowFamily, ufidFlags } from '../../ovs/flow.js'
 import { flowKey } from '../../ovs/key.js'
@@ -29,6 +29,7 @@ export class OvsBackend implements Backend {
   readonly #transport: Transport
   readonly #id: FamilyId
   readonly #dpIfindex: number
+  readonly #writer = new Writer(64 * 1024)
 
   /** `dpIfindex` names the datapath. */
   constructor(transport: Transport, id: FamilyId, dpIfindex: number) {
@@ -56,7 +57,7 @@ export class OvsBackend implements Backend {
 
   async #attempt(ops: readonly BackendOp[], by: 'ufid' | 'key'): Promise<BackendResult[]> {
     const family = await this.#id(flowFamily)
-    const writer = new Writer(ops.length * 320)
+    const writer = this.#writer
     const repeats = new Repeats()
     const results: BackendResult[] = ops.map(() => succeeded)
     // The ops that could be written, in the order of their messages.
@@ -73,8 +74,10 @@ export class OvsBackend implements Backend {
       }
     }
     if (sent.length === 0) return results
-    // The transport stamps what it is given; the refused ones are looked at again below.
-    const { failures, replies } = await this.#transport.exchange('generic', writer.view())
+    // A batch is read before the call returns, so the next one can be written while the kernel works on it.
+    const exchange = this.#transport.exchange('generic', writer.view())
+    writer.reset()
+    const { failures, replies } = await exchange
     for (const message of messagesOf(replies)) {
       const index = sent[message.seq] ?? -1
       const op = ops[index]
@@ -214,21 +217,47 @@ function writeRaw(writer: Writer, id: number, data: Uint8Array): void {
 }
 
 /**
- * Flows of one kind mostly share one mask object, and often one list of actions: within a batch, where nobody can change them, their
- * bytes are written once and copied from then on.
+ * Flows of one kind mostly have one mask and do the same thing: within a batch, where nobody can change them, the bytes of either
+ * are written once and copied from then on.
  */
 class Repeats {
-  readonly #last = new Map<number, { value: unknown; start: number; end: number }>()
+  readonly #mask = new Repeat<FlowKey>(ids.mask, flowKey, (a, b) => flowKey.same(a, b))
+  readonly #actions = new Repeat<readonly Action[]>(
+    ids.actions,
+    actionList,
+    (a, b) => a === b || sameOutputs(a, b),
+  )
 
-  write<T>(writer: Writer, id: number, codec: Pick<Codec<T>, 'write'>, value: T): void {
-    const last = this.#last.get(id)
-    if (last?.value === value) {
-      writer.repeat(last.start, last.end)
+  write(writer: Writer, { mask, actions }: FlowView): void {
+    this.#mask.write(writer, mask)
+    this.#actions.write(writer, actions)
+  }
+}
+
+class Repeat<T> {
+  readonly #id: number
+  readonly #codec: Pick<Codec<T>, 'write'>
+  readonly #same: (a: T, b: T) => boolean
+  #value: T | undefined
+  #start = 0
+  #end = 0
+
+  constructor(id: number, codec: Pick<Codec<T>, 'write'>, same: (a: T, b: T) => boolean) {
+    this.#id = id
+    this.#codec = codec
+    this.#same = same
+  }
+
+  write(writer: Writer, value: T): void {
+    if (this.#value !== undefined && this.#same(this.#value, value)) {
+      writer.repeat(this.#start, this.#end)
       return
     }
     const start = writer.length
-    writeNested(writer, id, codec, value)
-    this.#last.set(id, { value, start, end: writer.length })
+    writeNested(writer, this.#id, this.#codec, value)
+    this.#value = value
+    this.#start = start
+    this.#end = writer.length
   }
 }
 
@@ -236,8 +265,7 @@ function writeFlow(writer: Writer, flow: FlowView, repeats: Repeats): void {
   const { raw } = flow
   if (raw === undefined) {
     writeNested(writer, ids.key, flowKey, flow.key)
-    repeats.write(writer, ids.mask, flowKey, flow.mask)
-    repeats.write(writer, ids.actions, actionList, flow.actions)
+    repeats.write(writer, flow)
     return
   }
   writeRaw(writer, ids.key, raw.key)

@@ -1,9 +1,9 @@
 import type { BackendOp, BackendResult } from '../../../types/backend.js'
 import type { Failure } from '../../../types/errors.js'
-import type { Exchange, MessageFailure } from '../../../types/transport.js'
+import type { Exchange, MessageFailure, Transport } from '../../../types/transport.js'
 import { codeOf, DpifError } from '../../errors.js'
 import { messagesOf } from '../../netlink/reader.js'
-import { Writer } from '../../netlink/writer.js'
+import type { Writer } from '../../netlink/writer.js'
 import { kernelFailure } from '../failure.js'
 import { FilterFlow, monotonicMs } from './filter.js'
 import type { FilterTemplate } from './template.js'
@@ -18,8 +18,17 @@ export class Batch {
   /** The ingress qdiscs this batch asks for: ifindex, and the number of the message. */
   readonly qdiscs = new Map<number, number>()
 
-  constructor(capacity: number) {
-    this.writer = new Writer(capacity)
+  /** `writer` is empty, and is so again once the batch is sent. */
+  constructor(writer: Writer) {
+    this.writer = writer
+  }
+
+  /** Sends the messages. A batch is read before the call returns, so the writer is free for the next one at once. */
+  send(transport: Transport): Promise<Exchange> {
+    if (this.count === 0) return Promise.resolve(nothing)
+    const exchange = transport.exchange('route', this.writer.view())
+    this.writer.reset()
+    return exchange
   }
 
   add(write: (writer: Writer) => void): number {
@@ -86,6 +95,7 @@ export function refusal(op: BackendOp, failure: Pick<MessageFailure, 'errno' | '
 }
 
 const ENOENT = 2
+const nothing: Exchange = { count: 0, failures: [], replies: new Uint8Array(0) }
 
 /** What the kernel says of a missing module (net/sched/sch_api.c, cls_api.c, act_api.c), and what to load. */
 const modules = [

@@ -4,7 +4,7 @@ import type { Ufid } from '../../../types/flow.js'
 import type { Flow } from '../../../types/op.js'
 import type { Choice } from '../../../types/policy.js'
 import type { Port } from '../../../types/port.js'
-import type { Exchange, Transport } from '../../../types/transport.js'
+import type { Transport } from '../../../types/transport.js'
 import { DpifError } from '../../errors.js'
 import { beginMessage, endMessage, flags } from '../../netlink/message.js'
 import { messagesOf } from '../../netlink/reader.js'
@@ -35,6 +35,7 @@ export class TcBackend implements Backend {
   readonly #identities = new Identities()
   readonly #qdiscs = new Qdiscs()
   readonly #ports = new Ports()
+  readonly #writer = new Writer(64 * 1024)
 
   constructor(transport: Transport) {
     this.#transport = transport
@@ -78,16 +79,16 @@ export class TcBackend implements Backend {
       this.#identities.set(flow.ufid, old)
       return created
     }
-    const batch = new Batch(512)
+    const batch = new Batch(this.#writer)
     const before = batch.add((writer) => writeFilter(writer, types.GETTFILTER, 0, old))
     batch.add((writer) => writeFilter(writer, types.DELTFILTER, 0, old))
-    const answers = new Answers(await this.#transport.exchange('route', batch.writer.view()), this.#ports)
+    const answers = new Answers(await batch.send(this.#transport), this.#ports)
     return { ...answers.stats(before), restarted: true }
   }
 
   /** One exchange for all of them. What another process took or removed meanwhile makes an op go round again. */
   async #attempt(ops: readonly BackendOp[]): Promise<Attempt[]> {
-    const batch = new Batch(ops.length * 512)
+    const batch = new Batch(this.#writer)
     const plans = ops.map((op) => {
       try {
         return this.#plan(batch, op)
@@ -97,9 +98,7 @@ export class TcBackend implements Backend {
         return () => ({ error })
       }
     })
-    const exchange =
-      batch.count === 0 ? nothing : await this.#transport.exchange('route', batch.writer.view())
-    const answers = new Answers(exchange, this.#ports)
+    const answers = new Answers(await batch.send(this.#transport), this.#ports)
     this.#qdiscs.settle(batch, answers)
     return plans.map((plan) => plan(answers))
   }
@@ -311,7 +310,6 @@ const handleTaken = { errno: EEXIST, text: HANDLE_TAKEN }
 const MAX_TURNS = 8
 
 const succeeded: BackendResult = {}
-const nothing: Exchange = { count: 0, failures: [], replies: new Uint8Array(0) }
 
 const pick = ({ key, mask }: FlowView) => ({ key, mask })
 

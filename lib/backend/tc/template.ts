@@ -7,6 +7,8 @@ import { u32 } from '../../netlink/integers.js'
 import { HEADER_SIZE } from '../../netlink/message.js'
 import { eachAttribute } from '../../netlink/reader.js'
 import type { Writer } from '../../netlink/writer.js'
+import { sameOutputs } from '../../ovs/action.js'
+import { flowKey } from '../../ovs/key.js'
 import { putUfid } from '../../ovs/ufid.js'
 import { actionEnvelope } from '../../tc/action/index.js'
 import { flower } from '../../tc/flower.js'
@@ -17,7 +19,7 @@ import type { FilterId } from './identity.js'
 /**
  * The message of one filter, to be sent again for flows that differ only in values.
  *
- * Flows of one kind share their mask object and do the same thing; what is left is values at places that are known once the first
+ * Flows of one kind have the same mask and do the same thing; what is left is values at places that are known once the first
  * was written. A template lives for one batch, within which nobody can change the objects it compares.
  */
 export class FilterTemplate {
@@ -66,7 +68,7 @@ export class FilterTemplate {
   fits(flow: FlowView, choice: Choice): boolean {
     const a = this.#flow
     return (
-      flow.mask === a.mask &&
+      flowKey.same(flow.mask, a.mask) &&
       choice.skip === this.#choice.skip &&
       (flow.actions === a.actions || sameOutputs(flow.actions, a.actions)) &&
       sameShape(flow.key, a.key)
@@ -101,15 +103,6 @@ function offsetsOf(
 
 /** A whole-header set may have to agree with the key's values, so it is looked at every time. */
 const isShapeless = (action: Action): boolean => action.set === undefined
-
-function sameOutputs(a: readonly Action[], b: readonly Action[]): boolean {
-  if (a.length !== b.length) return false
-  for (let index = 0; index < a.length; index++) {
-    const output = a[index]?.output
-    if (output === undefined || output !== b[index]?.output) return false
-  }
-  return true
-}
 
 /** What objections depend on beside the mask: ports, types, protocols, fragments, and which headers there are. */
 function sameShape(a: FlowKey, b: FlowKey): boolean {
