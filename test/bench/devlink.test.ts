@@ -1,0 +1,92 @@
+import t from 'tap'
+import { devlinkFacts } from '../../bench/devlink.js'
+import { environment } from '../../bench/environment.js'
+import type { Exchange, Transport } from '../../lib/index.js'
+import { beginMessage, endMessage, messagesOf, string, u16, Writer } from '../../lib/netlink/index.js'
+
+// The layout is that of net/devlink (linux/devlink.h); no device of the lab has one.
+
+const family = 40
+const text = (writer: Writer, id: number, value: string) => {
+  const at = writer.begin(id)
+  string.write(writer, value)
+  writer.end(at)
+}
+const nest = (writer: Writer, id: number, write: () => void) => {
+  const at = writer.begin(id)
+  write()
+  writer.end(at)
+}
+
+/** Answers the controller and the commands in `answers`; refuses the rest with EOPNOTSUPP. */
+function device(answers: Readonly<Record<number, (writer: Writer) => void>>): Transport {
+  return {
+    name: 'scripted',
+    exchange: async (_, batch): Promise<Exchange> => {
+      const [message] = messagesOf(batch)
+      const cmd = batch[16] ?? 0
+      const answer =
+        message?.type === 16
+          ? (writer: Writer) => {
+              const at = writer.begin(1)
+              u16.write(writer, family)
+              writer.end(at)
+            }
+          : answers[cmd]
+      if (answer === undefined)
+        return { count: 1, failures: [{ index: 0, errno: 95 }], replies: new Uint8Array(0) }
+      const writer = new Writer(256)
+      const at = beginMessage(writer, message?.type ?? 0, 0)
+      writer.append(Uint8Array.of(cmd, 1, 0, 0))
+      answer(writer)
+      endMessage(writer, at)
+      return { count: 1, failures: [], replies: writer.take() }
+    },
+    dump: () => {
+      throw new Error('nothing is dumped')
+    },
+    close: async () => {},
+  }
+}
+
+t.test('driver, firmware, e-switch and steering mode come from devlink', async (t) => {
+  const version = (writer: Writer, name: string, value: string) =>
+    nest(writer, 101, () => {
+      text(writer, 103, name)
+      text(writer, 104, value)
+    })
+  const transport = device({
+    51: (writer) => {
+      text(writer, 98, 'mlx5_core')
+      version(writer, 'fw.psid', 'MT_0000000359')
+      version(writer, 'fw.version', '22.39.1002')
+    },
+    29: (writer) => {
+      const at = writer.begin(25)
+      u16.write(writer, 1)
+      writer.end(at)
+    },
+    38: (writer) =>
+      nest(writer, 80, () => {
+        text(writer, 81, 'flow_steering_mode')
+        nest(writer, 84, () => nest(writer, 85, () => text(writer, 86, 'smfs')))
+      }),
+  })
+  t.same(await devlinkFacts(transport, 'pci', '0000:08:00.0'), {
+    driver: 'mlx5_core',
+    firmware: '22.39.1002',
+    eswitchMode: 'switchdev',
+    steeringMode: 'smfs',
+  })
+})
+
+t.test('a device that tells nothing is no error', async (t) => {
+  t.same(await devlinkFacts(device({}), 'pci', '0000:08:00.0'), {})
+})
+
+t.test('a device without a bus is told by its name alone', async (t) => {
+  const { nic, cpus } = await environment('lo', device({}))
+  t.match(nic, { device: 'lo' })
+  t.notOk(nic?.driver)
+  t.ok(cpus > 0)
+})
