@@ -11,8 +11,8 @@ export const errorCodes: Readonly<Record<ErrorCode, { meaning: string; advice: s
     advice: 'Check the raw attributes that were passed in.',
   },
   BUSY: {
-    meaning: 'The thing is in use.',
-    advice: 'Choose another port number or release the device first.',
+    meaning: 'The thing is in use, or too much is waiting for it.',
+    advice: 'Wait, release the device first, or choose another port number.',
   },
   CLOSED: { meaning: 'The object was closed before or during the call.', advice: 'Open it again.' },
   DUMP_INTERRUPTED: {

@@ -10,6 +10,8 @@ import type { Port } from './port.js'
  */
 export interface FlowView {
   readonly ufid: Ufid
+  /** The key's port, without decoding a raw key. */
+  readonly inPort: number | undefined
   readonly key: FlowKey
   readonly mask: FlowKey
   readonly actions: readonly Action[]
@@ -56,6 +58,8 @@ export interface Backend {
   objections(flow: FlowView, choice: Choice): Failure[]
   /** Deletes every flow of ours on this datapath. */
   flush(): Promise<void>
+  /** The port is about to be detached: takes away what of ours would live on with the device. */
+  portLeaving(port: Port): Promise<void>
   /** The ports of the datapath have changed. */
   portsChanged(ports: readonly Port[]): void
 }

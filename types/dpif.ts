@@ -46,7 +46,10 @@ export interface Dpif extends AsyncDisposable {
   ports(): Promise<readonly Port[]>
   /** Attaches a device. Rejects with BUSY, EXISTS, NO_PORT, NO_SPACE or NO_PRIVILEGE. */
   addPort(name: string, options?: AddPortOptions): Promise<Port>
-  /** Detaches a port by name or number. Its flows stay in openvswitch and vanish from TC only with the device. */
+  /**
+   * Detaches a port by name or number. Its flows stay in openvswitch; filters of ours on the device, and the qdisc this object made,
+   * are removed first.
+   */
   delPort(port: string | number): Promise<void>
 
   /** Waits for what is under way, then lets go of the kernel. Idempotent. Flows and qdiscs stay as they are. */

@@ -35,3 +35,13 @@ export function throwFirst(results: readonly BackendResult[]): void {
 }
 
 const lower = (sentence: string): string => `${sentence.charAt(0).toLowerCase()}${sentence.slice(1)}`
+
+/** Work on a long list in parts that fit in a batch. */
+export async function inSlices<T>(
+  list: readonly T[],
+  work: (slice: readonly T[]) => Promise<unknown>,
+): Promise<void> {
+  for (let from = 0; from < list.length; from += SLICE) await work(list.slice(from, from + SLICE))
+}
+
+const SLICE = 4096

@@ -14,7 +14,7 @@ import type {
 import type { Facts, Policy } from '../../types/policy.js'
 import type { AddPortOptions, Datapath, Port } from '../../types/port.js'
 import { DpifError } from '../errors.js'
-import { CarriedFlow, merge } from './merge.js'
+import { merge } from './merge.js'
 import { type Engine, runOps, type Task, type TaskStart } from './operate.js'
 import { PlacementMap } from './placement.js'
 import { decide, type PlanContext, planDel, planGet } from './plan.js'
@@ -72,10 +72,7 @@ export class DpifProvider implements Dpif {
   operate(ops: readonly Op[]): Promise<OpResult[]> {
     return this.#inTurn(async () => {
       await this.#getReady()
-      const results = await runOps(this.#engine, ops)
-      return results.some(({ flow }) => flow !== undefined)
-        ? results.map((result) => this.#withCarried(result))
-        : results
+      return runOps(this.#engine, ops)
     })
   }
 
@@ -143,9 +140,11 @@ export class DpifProvider implements Dpif {
     })
   }
 
-  delPort(port: string | number): Promise<void> {
+  delPort(name: string | number): Promise<void> {
     return this.#inTurn(async () => {
-      await this.#parts.ports.del(port)
+      const port = (await this.#loadPorts()).find((known) => known.number === name || known.name === name)
+      if (port !== undefined) for (const backend of this.#parts.backends) await backend.portLeaving(port)
+      await this.#parts.ports.del(name)
       await this.#loadPorts()
     })
   }
@@ -189,7 +188,9 @@ export class DpifProvider implements Dpif {
     await this.#loadPorts()
     for (let turn = 1; ; turn++) {
       try {
-        for await (const _ of merge(this.#parts.backends, this.#placement, { terse: true }));
+        for await (const { ufid, backend } of merge(this.#parts.backends, this.#placement, { terse: true })) {
+          this.#placement.add(ufid, backend)
+        }
         return
       } catch (error) {
         // Flows that come and go meanwhile are found out about when they are met; what holds still was seen by now.
@@ -206,10 +207,10 @@ export class DpifProvider implements Dpif {
     return ports
   }
 
-  #namesUnknownPort({ key, actions }: FlowView): boolean {
+  #namesUnknownPort(flow: FlowView): boolean {
     const unknown = (number: number | undefined) => number !== undefined && !this.#ports.has(number)
-    if (unknown(key.inPort)) return true
-    for (const { output } of actions) if (unknown(output)) return true
+    if (unknown(flow.inPort)) return true
+    if (flow.raw === undefined) for (const { output } of flow.actions) if (unknown(output)) return true
     return false
   }
 
@@ -239,17 +240,11 @@ export class DpifProvider implements Dpif {
   /** A port this object has not heard of may have been added by somebody else. */
   async #prepare(tasks: readonly Task[]): Promise<void> {
     for (const { start } of tasks) {
-      if ('put' in start && start.put.flow.raw === undefined && this.#namesUnknownPort(start.put.flow)) {
+      if ('put' in start && this.#namesUnknownPort(start.put.flow)) {
         await this.#loadPorts()
         return
       }
     }
-  }
-
-  #withCarried(result: OpResult): OpResult {
-    const { flow, stats } = result
-    if (flow === undefined || stats === undefined || !this.#placement.isCarried(flow.ufid)) return result
-    return { ...result, flow: new CarriedFlow(flow, stats) }
   }
 }
 

@@ -38,7 +38,6 @@ export async function* merge(
         if (seen.has(flow.ufid)) continue
         // The last table needs no remembering: the kernel names each flow of one table once.
         if (!last) seen.add(flow.ufid)
-        placement.add(flow.ufid, flow.backend)
         if (wanted.length > 0 && !wanted.some(({ fits }) => fits(flow))) continue
         yield placement.isCarried(flow.ufid)
           ? new CarriedFlow(flow, placement.total(flow.ufid, flow.stats))

@@ -36,101 +36,148 @@ export interface Engine {
 /** Ops that are read, decided and encoded in one go, while the kernel works on the ones before: about a millisecond of work. */
 const CHUNK = 1024
 
+/** Chunks under way at the same time: one in the kernel, one being made ready. */
+const DEPTH = 2
+
 /**
- * Carries out ops chunk by chunk. While the kernel works on one chunk the next is made ready; two are under way at most.
+ * Carries out ops chunk by chunk. While the kernel works on one chunk the next is made ready.
  *
- * What concerns one flow happens in order: an op whose flow has another op under way waits for the next turn, and so does whatever
- * comes after it for that flow.
+ * What concerns one flow happens in order: an op whose flow has another op under way waits in line behind it. When the transport
+ * fails, what is under way is waited for, and the failure is told.
  */
 export async function runOps(engine: Engine, ops: readonly Op[]): Promise<OpResult[]> {
-  const results: OpResult[] = new Array(ops.length)
-  let turn = await runTurn(engine, results, ops.length, (index) => engine.read(ops[index] as Op, index))
-  while (turn.length > 0) {
-    const tasks = turn
-    turn = await runTurn(engine, results, tasks.length, (index) => tasks[index] as Task)
-  }
-  return results
-}
-
-async function runTurn(
-  engine: Engine,
-  results: OpResult[],
-  length: number,
-  taskAt: (index: number) => Task | { readonly error: Failure },
-): Promise<Task[]> {
-  const later: Task[] = []
-  const waiting = new Set<Ufid>()
-  let before: Promise<void> = Promise.resolve()
-  for (let from = 0; from < length; from += CHUNK) {
-    const tasks: Task[] = []
-    for (let index = from; index < Math.min(from + CHUNK, length); index++) {
-      const task = taskAt(index)
-      if ('error' in task) results[index] = { ufid: '', error: task.error }
-      else if (waiting.size > 0 && waiting.has(task.ufid)) later.push(task)
-      else if (claim(engine, task, results)) tasks.push(task)
-      else if (results[task.index] === undefined) {
-        waiting.add(task.ufid)
-        later.push(task)
-      }
-    }
-    const running = engine.prepare(tasks).then(() => runTasks(engine, tasks, results))
-    // Its failure is told when it is waited for.
-    running.catch(() => {})
-    try {
-      await before
-    } catch (error) {
-      await running.catch(() => {})
-      throw error
-    }
-    before = running
-  }
-  await before
-  return later
-}
-
-/** False when another op on the flow is under way, or when the ufid is none, which then is the result. */
-function claim({ context }: Engine, task: Task, results: OpResult[]): boolean {
+  const run = new Run(engine, ops)
+  const underWay: Promise<void>[] = []
   try {
-    const known = context.placement.claim(task.ufid)
-    if (known === undefined) return false
-    task.known = known
-    return true
+    for (;;) {
+      const tasks = run.nextChunk()
+      if (tasks.length > 0) {
+        const chunk = run.carryOut(tasks)
+        // Its failure is told when it is waited for.
+        chunk.catch(() => {})
+        underWay.push(chunk)
+      } else if (underWay.length === 0 && run.isRead) return run.results
+      if (underWay.length === DEPTH || tasks.length === 0) await underWay.shift()
+    }
   } catch (error) {
-    if (!(error instanceof TypeError)) throw error
-    results[task.index] = { ufid: '', error: { code: 'SYNTAX', message: error.message, cause: error } }
-    return false
+    await Promise.allSettled(underWay)
+    run.abandon()
+    throw error
   }
 }
 
-/** In every round the steps that are due for one backend form one batch, and the backends work at the same time. */
-async function runTasks(engine: Engine, tasks: readonly Task[], results: OpResult[]): Promise<void> {
-  const { context, backends } = engine
-  const settle = (task: Task, result: OpResult, home?: BackendName): void => {
-    context.placement.release(task.ufid, home)
-    results[task.index] = result
+/** One list of ops on its way. */
+class Run {
+  readonly results: OpResult[]
+  readonly #engine: Engine
+  readonly #ops: readonly Op[]
+  #read = 0
+  /** Claimed, and not begun yet. */
+  #ready: Task[] = []
+  /** Those in line behind an op on the same flow. */
+  readonly #lines = new Map<Ufid, Line>()
+
+  constructor(engine: Engine, ops: readonly Op[]) {
+    this.#engine = engine
+    this.#ops = ops
+    this.results = new Array(ops.length)
   }
-  try {
-    let due: Task[] = []
-    for (const task of tasks) if (begin(context, task, settle)) due.push(task)
-    while (due.length > 0) {
-      const next: Task[] = []
-      await Promise.all(
-        [...batches(due)].map(async ([name, batch]) => {
-          const answers = await (backends.get(name) as Backend).operate(
-            batch.map(({ step }) => (step as Step).op),
-          )
+
+  get isRead(): boolean {
+    return this.#read === this.#ops.length
+  }
+
+  /** Tasks that can begin now, each on a flow of its own. None when all that was looked at has to wait. */
+  nextChunk(): Task[] {
+    const end = Math.min(this.#read + CHUNK, this.#ops.length)
+    while (this.#read < end && this.#ready.length < CHUNK) {
+      const index = this.#read++
+      const task = this.#engine.read(this.#ops[index] as Op, index)
+      if ('error' in task) this.results[index] = { ufid: '', error: task.error }
+      else this.#line(task)
+    }
+    const tasks = this.#ready
+    this.#ready = []
+    return tasks
+  }
+
+  #line(task: Task): void {
+    const line = this.#lines.size > 0 ? this.#lines.get(task.ufid) : undefined
+    if (line !== undefined) line.tasks.push(task)
+    else if (this.#claim(task)) this.#ready.push(task)
+    else if (this.results[task.index] === undefined) this.#lines.set(task.ufid, { tasks: [task], next: 0 })
+  }
+
+  /** False when another op on the flow is under way, or when the ufid is none, which then is the result. */
+  #claim(task: Task): boolean {
+    try {
+      const known = this.#engine.context.placement.claim(task.ufid)
+      if (known === undefined) return false
+      task.known = known
+      return true
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error
+      this.results[task.index] = { ufid: '', error: { code: 'SYNTAX', message: error.message, cause: error } }
+      return false
+    }
+  }
+
+  #settle(task: Task, result: OpResult, home?: BackendName): void {
+    this.#engine.context.placement.release(task.ufid, home)
+    this.results[task.index] = result
+    const line = this.#lines.size > 0 ? this.#lines.get(task.ufid) : undefined
+    if (line === undefined) return
+    const next = line.tasks[line.next++] as Task
+    if (line.next === line.tasks.length) this.#lines.delete(task.ufid)
+    if (this.#claim(next)) this.#ready.push(next)
+  }
+
+  /** In every round the steps that are due for one backend form one batch, and the backends work at the same time. */
+  async carryOut(tasks: readonly Task[]): Promise<void> {
+    const { context, backends, prepare } = this.#engine
+    const settle: Settle = (task, result, home) => this.#settle(task, result, home)
+    try {
+      await prepare(tasks)
+      let due: Task[] = []
+      for (const task of tasks) if (begin(context, task, settle)) due.push(task)
+      while (due.length > 0) {
+        const next: Task[] = []
+        const work = [...batches(due)].map(async ([name, batch]) => {
+          const steps = batch.map(({ step }) => (step as Step).op)
+          const answers = await (backends.get(name) as Backend).operate(steps)
           for (let position = 0; position < batch.length; position++) {
             const task = batch[position] as Task
             if (goOn(context, task, answers[position] as BackendResult, settle)) next.push(task)
           }
-        }),
-      )
-      due = next
+        })
+        // All of them, so that nothing is under way any more when a failure is told.
+        for (const outcome of await Promise.allSettled(work)) {
+          if (outcome.status === 'rejected') throw outcome.reason
+        }
+        due = next
+      }
+    } finally {
+      this.#release(tasks)
     }
-  } finally {
-    // After a failure of the transport nothing is under way any more.
-    for (const task of tasks) if (results[task.index] === undefined) context.placement.release(task.ufid)
   }
+
+  /** After a failure: nothing begins any more. */
+  abandon(): void {
+    this.#release(this.#ready)
+    this.#ready = []
+    this.#lines.clear()
+  }
+
+  #release(tasks: readonly Task[]): void {
+    for (const { index, ufid } of tasks) {
+      if (this.results[index] === undefined) this.#engine.context.placement.release(ufid)
+    }
+  }
+}
+
+interface Line {
+  readonly tasks: Task[]
+  next: number
 }
 
 type Settle = (task: Task, result: OpResult, home?: BackendName) => void

@@ -62,7 +62,11 @@ export class PlacementMap {
 
   remove(ufid: Ufid, backend: BackendName): void {
     const at = this.#find(ufid)
-    if (at >= 0) this.#store(at, this.#table.word(at, 0) & ~bitOf[backend])
+    if (at < 0) return
+    const bits = this.#table.word(at, 0) & ~bitOf[backend]
+    // A flow that lives nowhere is gone, and what it counted with it.
+    if (homesOf(bits).length === 0) this.#carried.delete(ufid)
+    this.#store(at, bits)
   }
 
   /** Forgets what the flow counted, and where it lived. */

@@ -5,6 +5,7 @@ import type { FlowKey, FlowStats, Ufid } from '../../types/flow.js'
 import type { BackendName, OpResult, PutMode, Refusal } from '../../types/op.js'
 import type { Choice, Facts, Placement, Policy, PolicyPut } from '../../types/policy.js'
 import { DpifError } from '../errors.js'
+import { CarriedFlow } from './merge.js'
 import type { Counts, PlacementMap } from './placement.js'
 
 /** One thing asked of one backend on the way to an op's result. */
@@ -86,7 +87,7 @@ export function* planPut(
       placement.add(ufid, backend)
       const old = homes.filter((home) => home !== backend)
       const settling = { before, restarted: result.restarted === true, old, zeroStats }
-      const stats = yield* settle(context, flow, settling)
+      const stats = yield* settle(context, flow, settling, refusals)
       return {
         ufid,
         backend,
@@ -97,6 +98,11 @@ export function* planPut(
     refusals.push({ ...result.error, backend })
     // The kernel found another flow there, with this ufid or this match: that is the answer, not a reason to look elsewhere.
     if (result.error.code === 'EXISTS') break
+    // It may be there, and must not be anywhere else as well; the next op on the flow finds out.
+    if (result.error.code === 'OUTCOME_UNKNOWN') {
+      placement.add(ufid, backend)
+      break
+    }
   }
   const error = refusals.pop() as Refusal
   return { ufid, error, ...(refusals.length > 0 ? { declined: refusals } : {}) }
@@ -116,6 +122,7 @@ function* settle(
   { placement }: PlanContext,
   flow: FlowView,
   { before, restarted, old, zeroStats }: Settling,
+  refusals: Refusal[],
 ): Generator<Step, FlowStats, BackendResult> {
   const { ufid } = flow
   let counted = placement.total(ufid, before ?? zeroStatsOf())
@@ -124,6 +131,7 @@ function* settle(
     const result = yield { backend, op: { verb: 'del', ufid, ...keyOf(flow), wantStats: true } }
     // A copy that is already gone is as good as deleted; one that cannot be is still there and is remembered.
     if (result.error === undefined || result.error.code === 'NOT_FOUND') placement.remove(ufid, backend)
+    else refusals.push({ ...result.error, backend })
     if (result.stats !== undefined) {
       gone.push(result.stats)
       counted = later(counted, result.stats)
@@ -148,21 +156,21 @@ export function* planDel(context: PlanContext, { ufid, key, wantStats }: NamedRe
   const known = placement.of(ufid)
   const homes = known.length > 0 ? known : context.backends
   let deleted: BackendName | undefined
-  let counted: FlowStats | undefined
+  // Begins with what earlier copies counted, which is forgotten with the last one.
+  let counted = placement.total(ufid, zeroStatsOf())
   let error: Failure | undefined
   for (const backend of homes) {
     const result = yield { backend, op: { verb: 'del', ...named, wantStats } }
     if (result.error === undefined) {
       deleted ??= backend
       placement.remove(ufid, backend)
-      counted = result.stats === undefined ? counted : later(counted ?? zeroStatsOf(), result.stats)
+      if (result.stats !== undefined) counted = later(counted, result.stats)
     } else if (result.error.code === 'NOT_FOUND') placement.remove(ufid, backend)
     else error ??= result.error
   }
   if (error !== undefined) return { ufid, error }
-  const stats = placement.total(ufid, counted ?? zeroStatsOf())
   placement.delete(ufid)
-  if (deleted !== undefined) return { ufid, backend: deleted, ...(wantStats ? { stats } : {}) }
+  if (deleted !== undefined) return { ufid, backend: deleted, ...(wantStats ? { stats: counted } : {}) }
   // What was remembered is no longer there, so it may be where nobody looked.
   if (known.length > 0)
     return yield* planDel(context, { ufid, wantStats, ...(key === undefined ? {} : { key }) })
@@ -180,7 +188,8 @@ export function* planGet(context: PlanContext, { ufid, key }: NamedRequest): Pla
     }
     if (flow !== undefined) {
       placement.add(ufid, backend)
-      return { ufid, backend, flow, stats: placement.total(ufid, flow.stats) }
+      const stats = placement.total(ufid, flow.stats)
+      return { ufid, backend, flow: placement.isCarried(ufid) ? new CarriedFlow(flow, stats) : flow, stats }
     }
     if (error?.code === 'NOT_FOUND') placement.remove(ufid, backend)
     else problem ??= error

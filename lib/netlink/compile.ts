@@ -1,4 +1,3 @@
-import type { Scalar } from './codec.js'
 import type { Field, Struct } from './struct.js'
 import type { NamedRow } from './table.js'
 import type { Writer } from './writer.js'
@@ -52,39 +51,6 @@ export function compilePut<T>(fields: readonly Field[]): StructPut<T> | undefine
     return `if (${part} !== undefined) ${constants.add(scalar.put)}(bytes, at + ${offset}, ${part})`
   })
   return constants.build('bytes, at, value', lines.join('\n'))
-}
-
-/** A value somewhere in an object, and where its bytes belong. */
-export interface Part {
-  readonly attribute: string
-  /** Absent where the attribute is the value. */
-  readonly part?: string
-  readonly offset: number
-  readonly codec: Scalar<unknown>
-}
-
-export type PutParts<T> = (bytes: Uint8Array, at: number, value: T) => void
-
-/** Puts values from anywhere in an object at their places, over what is there. */
-export function compileParts<T>(parts: readonly Part[]): PutParts<T> {
-  const constants = new Constants()
-  const lines = parts.map(({ attribute, part, offset, codec }) => {
-    const whole = property('value', attribute)
-    const value = part === undefined ? whole : `${whole}?.${part}`
-    return `${constants.add(codec.put)}(bytes, at + ${offset}, ${value} ?? ${constants.add(codec.zero)})`
-  })
-  return constants.build<PutParts<T>>('bytes, at, value', lines.join('\n')) ?? partsLoop(parts)
-}
-
-/** What {@link compileParts} makes, where code may not be made from text. */
-export function partsLoop<T>(parts: readonly Part[]): PutParts<T> {
-  return (bytes, at, value) => {
-    for (const { attribute, part, offset, codec } of parts) {
-      const whole = (value as Record<string, unknown>)[attribute]
-      const found = part === undefined ? whole : (whole as Record<string, unknown> | undefined)?.[part]
-      codec.put(bytes, at + offset, found ?? codec.zero)
-    }
-  }
 }
 
 /** Takes a struct apart into an object that always has the same shape. */

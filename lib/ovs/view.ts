@@ -4,6 +4,8 @@ import type { Failure } from '../../types/errors.js'
 import type { FlowKey, Ufid } from '../../types/flow.js'
 import type { FlowSpec } from '../../types/op.js'
 import { DpifError } from '../errors.js'
+import { u32 } from '../netlink/integers.js'
+import { AttributeCursor } from '../netlink/reader.js'
 import type { Struct } from '../netlink/struct.js'
 import { Writer } from '../netlink/writer.js'
 import { actionList } from './action.js'
@@ -84,6 +86,7 @@ export function viewOf(spec: FlowSpec): FlowView {
   return {
     ufid: ufid?.toLowerCase() ?? ufidFor(key),
     ufidGiven: ufid !== undefined,
+    inPort: key.inPort,
     key,
     mask: bits ?? exactMask(key),
     actions: readActions(spec.actions),
@@ -119,6 +122,18 @@ class RawView implements FlowView {
     this.raw = raw
     this.ufidGiven = ufid !== undefined
     this.ufid = ufid?.toLowerCase() ?? ufidFor(this.key)
+  }
+
+  get inPort(): number | undefined {
+    const { key } = this.raw
+    const cursor = new AttributeCursor(key, 0, key.length)
+    try {
+      return cursor.seek(flowKey.ids.inPort) ? u32.read(key, cursor.start, cursor.end) : undefined
+    } catch (error) {
+      // Whether these bytes are a key is said by whoever decodes them.
+      if (error instanceof DpifError) return undefined
+      throw error
+    }
   }
 
   get key(): FlowKey {

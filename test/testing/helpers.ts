@@ -139,8 +139,12 @@ export const tcpKey: FlowKey = {
   tcpFlags: 0x10,
 }
 
-export function view(ufid: string, parts: Partial<FlowView> & Pick<FlowView, 'key'>): FlowView {
-  return { ufid, ufidGiven: true, mask: exactMask(parts.key), actions: [], ...parts }
+export function view(
+  ufid: string,
+  parts: Partial<Omit<FlowView, 'inPort'>> & Pick<FlowView, 'key'>,
+): FlowView {
+  const { inPort } = parts.key
+  return { ufid, ufidGiven: true, inPort, mask: exactMask(parts.key), actions: [], ...parts }
 }
 
 export const CREATE = flags.CREATE

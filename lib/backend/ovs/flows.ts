@@ -15,7 +15,7 @@ import { flowKey } from '../../ovs/key.js'
 import { violationsOf } from '../../ovs/rules.js'
 import { putUfid, ufidFromBytes } from '../../ovs/ufid.js'
 import { inputFailure, ufidFor } from '../../ovs/view.js'
-import { kernelFailure, throwFirst } from '../failure.js'
+import { inSlices, kernelFailure, throwFirst } from '../failure.js'
 import type { FamilyId } from './family.js'
 
 /**
@@ -70,7 +70,7 @@ export class OvsBackend implements Backend {
       } catch (error) {
         // A value that does not fit its field is found when it is written.
         writer.truncate(start)
-        results[index] = { error: inputFailure(error) }
+        results[index] = { error: failureOrReset(error, writer) }
       }
     }
     if (sent.length === 0) return results
@@ -170,8 +170,11 @@ export class OvsBackend implements Backend {
       })
     }
     // One by one rather than the kernel's flush, so that what others put meanwhile stays.
-    if (flows.length > 0) throwFirst(await this.operate(flows))
+    await inSlices(flows, async (slice) => throwFirst(await this.operate(slice)))
   }
+
+  /** Flows of a port that is gone match nothing any more, and stay until they are deleted. */
+  async portLeaving(): Promise<void> {}
 
   portsChanged(): void {}
 }
@@ -183,6 +186,16 @@ const EINVAL = 22
 const succeeded: BackendResult = {}
 
 const { ids } = flowFamily.body
+
+/** The caller's mistake as a failure. Anything else is thrown on, and nothing half-written is left for the next batch. */
+function failureOrReset(error: unknown, writer: Writer): Failure {
+  try {
+    return inputFailure(error)
+  } catch (bug) {
+    writer.reset()
+    throw bug
+  }
+}
 
 /** The key a flow without a ufid of its own can be found by. */
 function keyOf(op: BackendOp): FlowKey | undefined {

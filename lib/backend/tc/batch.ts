@@ -1,5 +1,7 @@
-import type { BackendOp, BackendResult } from '../../../types/backend.js'
+import type { BackendOp, BackendResult, FlowView } from '../../../types/backend.js'
 import type { Failure } from '../../../types/errors.js'
+import type { Ufid } from '../../../types/flow.js'
+import type { Choice } from '../../../types/policy.js'
 import type { Exchange, MessageFailure, Transport } from '../../../types/transport.js'
 import { codeOf, DpifError } from '../../errors.js'
 import { messagesOf } from '../../netlink/reader.js'
@@ -13,8 +15,10 @@ import type { PortTable } from './translate.js'
 export class Batch {
   readonly writer: Writer
   count = 0
-  /** What the last new filter looked like, for others of its kind. */
-  template: FilterTemplate | undefined
+  /** What the last new filters looked like, for others of their kinds; the latest first. */
+  readonly templates: FilterTemplate[] = []
+  /** The flows that got a name in this batch. */
+  readonly named: Ufid[] = []
   /** The ingress qdiscs this batch asks for: ifindex, and the number of the message. */
   readonly qdiscs = new Map<number, number>()
 
@@ -29,6 +33,18 @@ export class Batch {
     const exchange = transport.exchange('route', this.writer.view())
     this.writer.reset()
     return exchange
+  }
+
+  /** The template that serves a flow. */
+  templateFor(flow: FlowView, choice: Choice): FilterTemplate | undefined {
+    for (const template of this.templates) if (template.fits(flow, choice)) return template
+    return undefined
+  }
+
+  keepTemplate(template: FilterTemplate | undefined): void {
+    if (template === undefined) return
+    this.templates.unshift(template)
+    if (this.templates.length > MAX_TEMPLATES) this.templates.pop()
   }
 
   add(write: (writer: Writer) => void): number {
@@ -91,10 +107,23 @@ export function refusal(op: BackendOp, failure: Pick<MessageFailure, 'errno' | '
       return kernelFailure(attempt, failure, { backend: 'tc', code: 'NO_MODULE', hint })
     }
   }
-  return kernelFailure(attempt, failure, { backend: 'tc', code: codeOf(failure.errno) })
+  return kernelFailure(attempt, failure, {
+    backend: 'tc',
+    code: isGone(failure) ? 'NOT_FOUND' : codeOf(failure.errno),
+  })
+}
+
+/** Whether there is no such filter: with the last filter of a port its chain goes too, which the kernel tells by EINVAL. */
+export function isGone({ errno, text }: Pick<MessageFailure, 'errno' | 'text'>): boolean {
+  return errno === ENOENT || (errno === EINVAL && text === NO_CHAIN)
 }
 
 const ENOENT = 2
+const EINVAL = 22
+/** tc_get_tfilter() and tc_new_tfilter(), net/sched/cls_api.c. */
+const NO_CHAIN = 'Cannot find specified filter chain'
+/** Looking through more would cost what a template saves. */
+const MAX_TEMPLATES = 8
 const nothing: Exchange = { count: 0, failures: [], replies: new Uint8Array(0) }
 
 /** What the kernel says of a missing module (net/sched/sch_api.c, cls_api.c, act_api.c), and what to load. */

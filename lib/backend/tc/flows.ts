@@ -15,8 +15,8 @@ import { filterFlags, flower } from '../../tc/flower.js'
 import { writeMatch } from '../../tc/match.js'
 import { filterInfo, hooks, tcMessage, types } from '../../tc/message.js'
 import { matchObjections } from '../../tc/objections.js'
-import { throwFirst } from '../failure.js'
-import { Answers, Batch, refusal } from './batch.js'
+import { inSlices, throwFirst } from '../failure.js'
+import { Answers, Batch, isGone, refusal } from './batch.js'
 import { FilterFlow, monotonicMs } from './filter.js'
 import { type FilterId, Identities, isOurs } from './identity.js'
 import { Qdiscs } from './qdisc.js'
@@ -74,10 +74,15 @@ export class TcBackend implements Backend {
   async #putAnew({ flow, choice }: Replace): Promise<BackendResult> {
     const old = this.#identities.get(flow.ufid) as FilterId
     this.#identities.delete(flow.ufid)
-    const [created] = await this.operate([{ verb: 'create', flow, choice }])
-    if (created?.error !== undefined) {
+    try {
+      const [created] = await this.operate([{ verb: 'create', flow, choice }])
+      if (created?.error !== undefined) {
+        this.#identities.set(flow.ufid, old)
+        return created
+      }
+    } catch (error) {
       this.#identities.set(flow.ufid, old)
-      return created
+      throw error
     }
     const batch = new Batch(this.#writer)
     const before = batch.add((writer) => writeFilter(writer, types.GETTFILTER, 0, old))
@@ -88,19 +93,38 @@ export class TcBackend implements Backend {
 
   /** One exchange for all of them. What another process took or removed meanwhile makes an op go round again. */
   async #attempt(ops: readonly BackendOp[]): Promise<Attempt[]> {
+    if (
+      ops.some((op) => op.verb !== 'create' && !this.#identities.has('flow' in op ? op.flow.ufid : op.ufid))
+    ) {
+      await this.#lookAround()
+    }
     const batch = new Batch(this.#writer)
-    const plans = ops.map((op) => {
-      try {
-        return this.#plan(batch, op)
-      } catch (cause) {
-        // A value that does not fit its field is found when it is written.
-        const error = inputFailure(cause)
-        return () => ({ error })
-      }
-    })
-    const answers = new Answers(await batch.send(this.#transport), this.#ports)
-    this.#qdiscs.settle(batch, answers)
-    return plans.map((plan) => plan(answers))
+    try {
+      const plans = ops.map((op) => this.#planOrFailure(batch, op))
+      const answers = new Answers(await batch.send(this.#transport), this.#ports)
+      this.#qdiscs.settle(batch, answers)
+      return plans.map((plan) => plan(answers))
+    } catch (error) {
+      // Nothing is known of these filters; names that stayed would pass for flows.
+      this.#writer.reset()
+      for (const ufid of batch.named) this.#identities.delete(ufid)
+      throw error
+    }
+  }
+
+  /** A flow nobody told us of may have been put by another process: learns which flows the ports hold. */
+  async #lookAround(): Promise<void> {
+    for await (const _ of this.dump({ terse: true }));
+  }
+
+  #planOrFailure(batch: Batch, op: BackendOp): (answers: Answers) => Attempt {
+    try {
+      return this.#plan(batch, op)
+    } catch (cause) {
+      // A value that does not fit its field is found when it is written.
+      const error = inputFailure(cause)
+      return () => ({ error })
+    }
   }
 
   /** Writes the messages of one op and says how their answers are read. */
@@ -111,7 +135,7 @@ export class TcBackend implements Backend {
     if (op.verb === 'replace') return this.#planReplace(batch, op, id)
     if (op.verb === 'get') {
       const at = batch.add((writer) => writeFilter(writer, types.GETTFILTER, 0, id))
-      return (answers) => answers.error(at, op) ?? { flow: answers.flow(at), stats: answers.flow(at).stats }
+      return (answers) => this.#readGet(answers, at, op)
     }
     const before = op.wantStats
       ? batch.add((writer) => writeFilter(writer, types.GETTFILTER, 0, id))
@@ -120,24 +144,36 @@ export class TcBackend implements Backend {
     return (answers) => {
       const error = answers.error(at, op)
       // Gone by another hand, or together with its device: gone all the same.
-      if (error === undefined || error.error.errno === ENOENT || error.error.errno === ENODEV) {
+      if (error === undefined || error.error.code === 'NOT_FOUND' || error.error.errno === ENODEV) {
         this.#identities.delete(op.ufid)
       }
       return error ?? answers.stats(before)
     }
   }
 
+  #readGet(answers: Answers, at: number, op: BackendOp & { verb: 'get' }): Attempt {
+    const error = answers.error(at, op)
+    const flow = error === undefined ? answers.flow(at) : undefined
+    if (flow?.ufid === op.ufid) return { flow, stats: flow.stats }
+    // Gone, or the name is another flow's by now.
+    if (flow !== undefined || error?.error.code === 'NOT_FOUND') this.#identities.delete(op.ufid)
+    return error ?? { error: refusal(op, { errno: ENOENT }) }
+  }
+
   #planCreate(batch: Batch, op: BackendOp & { verb: 'create' }): (answers: Answers) => Attempt {
     const { flow } = op
-    if (this.#identities.has(flow.ufid)) return () => ({ error: refusal(op, { errno: EEXIST }) })
+    const known = this.#identities.get(flow.ufid)
+    if (known !== undefined) return this.#planExisting(batch, op, known)
     const written = this.#writeCreate(batch, op)
     if ('error' in written) return () => written
     const { id, at } = written
-    // From here on the name is taken, so that a batch cannot hold the same flow twice.
     this.#identities.set(flow.ufid, id)
+    batch.named.push(flow.ufid)
     return (answers) => {
       const failure = answers.failure(at)
       if (failure === undefined) return succeeded
+      // The answer was lost: the filter may be there, under this name.
+      if (failure.errno === ENOBUFS) return { error: refusal(op, failure) }
       this.#identities.delete(flow.ufid)
       if (failure.errno === EEXIST && failure.text === HANDLE_TAKEN) return 'again'
       if (failure.errno === EINVAL && PRIORITY_TAKEN.test(failure.text ?? '')) {
@@ -154,13 +190,31 @@ export class TcBackend implements Backend {
     }
   }
 
+  /** A flow we know of is asked for: another hand may have removed it. */
+  #planExisting(
+    batch: Batch,
+    op: BackendOp & { verb: 'create' },
+    id: FilterId,
+  ): (answers: Answers) => Attempt {
+    const { ufid } = op.flow
+    const at = batch.add((writer) => writeFilter(writer, types.GETTFILTER, 0, id))
+    return (answers) => {
+      const failure = answers.failure(at)
+      if (failure === undefined && answers.flow(at).ufid === ufid)
+        return { error: refusal(op, { errno: EEXIST }) }
+      if (failure !== undefined && !isGone(failure)) return { error: refusal(op, failure) }
+      this.#identities.delete(ufid)
+      return 'again'
+    }
+  }
+
   /** Writes the message of a new filter under a new name, from the last one's template where it serves. */
   #writeCreate(
     batch: Batch,
     op: BackendOp & { verb: 'create' },
   ): { readonly id: FilterId; readonly at: number } | { readonly error: Failure } {
     const { flow, choice } = op
-    const template = batch.template?.fits(flow, choice) ? batch.template : undefined
+    const template = batch.templateFor(flow, choice)
     const filter = template ?? this.#translate(flow, choice)
     if ('error' in filter) return filter
     const id = this.#identities.allocate(filter.ifindex, filter.protocol)
@@ -174,12 +228,8 @@ export class TcBackend implements Backend {
     const at = batch.add((writer) =>
       writeFilter(writer, types.NEWTFILTER, flags.CREATE | flags.EXCL, id, write),
     )
-    batch.template = FilterTemplate.from(
-      batch.writer.bytes.slice(start, batch.writer.length),
-      flow,
-      choice,
-      id,
-    )
+    const message = batch.writer.bytes.slice(start, batch.writer.length)
+    batch.keepTemplate(FilterTemplate.from(message, flow, choice, id))
     return { id, at }
   }
 
@@ -247,7 +297,7 @@ export class TcBackend implements Backend {
   }
 
   /** Every flow on one port. What is seen on the way is remembered: identities, taken priorities, the highest handle. */
-  async *#dumpPort(port: Port, terse: boolean): AsyncIterable<Flow> {
+  async *#dumpPort(port: Port, terse: boolean): AsyncIterable<FilterFlow> {
     const writer = new Writer(64)
     const at = beginMessage(writer, types.GETTFILTER, 0)
     tcMessage.header.write(writer, { ifindex: port.ifindex, parent: hooks.INGRESS })
@@ -255,14 +305,8 @@ export class TcBackend implements Backend {
     endMessage(writer, at)
     try {
       for await (const page of this.#transport.dump('route', writer.take())) {
-        const now = monotonicMs()
-        for (const message of messagesOf(page)) {
-          const flow = new FilterFlow(message, this.#ports, now, terse)
-          this.#identities.seen(flow.id, flow.isFlower)
-          if (!flow.isFlow) continue
-          this.#identities.set(flow.ufid, flow.id)
-          yield flow
-        }
+        // A page is taken in whole before anybody can act on it, so that nothing is remembered that was deleted meanwhile.
+        yield* this.#takeIn(page, terse)
       }
     } catch (error) {
       // A port can vanish at any time, and its filters with it.
@@ -270,15 +314,37 @@ export class TcBackend implements Backend {
     }
   }
 
-  async flush(): Promise<void> {
-    const ours: Ufid[] = []
-    for await (const flow of this.dump({ terse: true })) {
-      const id = this.#identities.get(flow.ufid)
-      if (id !== undefined && isOurs(id.handle)) ours.push(flow.ufid)
+  #takeIn(page: Uint8Array, terse: boolean): FilterFlow[] {
+    const now = monotonicMs()
+    const flows: FilterFlow[] = []
+    for (const message of messagesOf(page)) {
+      const flow = new FilterFlow(message, this.#ports, now, terse)
+      this.#identities.seen(flow.id, flow.isFlower)
+      if (!flow.isFlow) continue
+      this.#identities.set(flow.ufid, flow.id)
+      flows.push(flow)
     }
-    const results = await this.operate(ours.map((ufid) => ({ verb: 'del', ufid, wantStats: false })))
-    throwFirst(results)
+    return flows
+  }
+
+  async flush(): Promise<void> {
+    for (const port of this.#ports.all()) await this.#flushPort(port)
     await this.#qdiscs.removeOurs(this.#transport)
+  }
+
+  async portLeaving(port: Port): Promise<void> {
+    await this.#flushPort(port)
+    await this.#qdiscs.remove(this.#transport, port.ifindex)
+  }
+
+  /** Deletes what we put on a port, in whichever process. */
+  async #flushPort(port: Port): Promise<void> {
+    if (portObjection(port) !== undefined) return
+    const ours: Ufid[] = []
+    for await (const { id, ufid } of this.#dumpPort(port, true)) if (isOurs(id.handle)) ours.push(ufid)
+    await inSlices(ours, async (slice) =>
+      throwFirst(await this.operate(slice.map((ufid) => ({ verb: 'del', ufid, wantStats: false })))),
+    )
   }
 }
 
@@ -297,6 +363,7 @@ const EEXIST = 17
 const ENODEV = 19
 const EINVAL = 22
 const ENOSPC = 28
+const ENOBUFS = 105
 
 /** What tc_new_tfilter() says (net/sched/cls_api.c) when the handle exists and EXCL was asked; a doubled match has no text. */
 const HANDLE_TAKEN = 'Filter already exists'

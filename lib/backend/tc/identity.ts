@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto'
 import type { Ufid } from '../../../types/flow.js'
 import { UfidTable } from '../../memory/ufid-table.js'
 import { readUfid } from '../../ovs/ufid.js'
@@ -25,7 +26,8 @@ export class Identities {
   readonly #words = new Uint32Array(4)
   /** What a port's priorities are taken by, ours and foreign: `undefined` protocol for another classifier. */
   readonly #priorities = new Map<number, Map<number, number | undefined>>()
-  #nextHandle = FIRST_HANDLE
+  // Processes start apart, so that a name one has dropped is not soon another's.
+  #nextHandle = FIRST_HANDLE + randomInt(LAST_HANDLE - FIRST_HANDLE)
 
   has(ufid: Ufid): boolean {
     return this.#find(ufid) >= 0
@@ -61,10 +63,9 @@ export class Identities {
     return this.#byUfid.find(this.#words)
   }
 
-  /** A filter was seen on a port, whoever put it: its priority and its handle are taken. */
-  seen({ ifindex, prio, protocol, handle }: FilterId, isFlower: boolean): void {
+  /** A filter was seen on a port, whoever put it: its priority is taken. */
+  seen({ ifindex, prio, protocol }: FilterId, isFlower: boolean): void {
     this.#prioritiesOf(ifindex).set(prio, isFlower ? protocol : undefined)
-    if (isOurs(handle) && handle >= this.#nextHandle) this.#nextHandle = handle + 1
   }
 
   /** A name for a new filter. Undefined when every priority of the port is taken by something else. */
@@ -81,7 +82,7 @@ export class Identities {
     if (prio === 0) return undefined
     priorities.set(prio, protocol)
     const handle = this.#nextHandle
-    this.#nextHandle = handle === LAST_HANDLE ? FIRST_HANDLE : handle + 1
+    this.#nextHandle = handle >= LAST_HANDLE ? FIRST_HANDLE : handle + 1
     return { ifindex, prio, protocol, handle }
   }
 

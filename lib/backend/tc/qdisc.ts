@@ -52,14 +52,17 @@ export class Qdiscs {
 
   /** Removes the qdiscs we made, save those on which others have filters by now. */
   async removeOurs(transport: Transport): Promise<void> {
-    for (const ifindex of this.#ours) {
-      if (await hasFilters(transport, ifindex)) continue
-      const writer = new Writer(64)
-      writeQdisc(writer, types.DELQDISC, 0, ifindex)
-      // A qdisc that is gone already, alone or with its device, is what was wanted.
-      await transport.exchange('route', writer.take())
-      this.forget(ifindex)
-    }
+    for (const ifindex of [...this.#ours]) await this.remove(transport, ifindex)
+  }
+
+  /** Removes the qdisc of a port, if we made it and nobody else has filters on it. */
+  async remove(transport: Transport, ifindex: number): Promise<void> {
+    if (!this.#ours.has(ifindex) || (await hasFilters(transport, ifindex))) return
+    const writer = new Writer(64)
+    writeQdisc(writer, types.DELQDISC, 0, ifindex)
+    // A qdisc that is gone already, alone or with its device, is what was wanted.
+    await transport.exchange('route', writer.take())
+    this.forget(ifindex)
   }
 }
 

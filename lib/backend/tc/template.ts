@@ -2,7 +2,7 @@ import type { Action } from '../../../types/action.js'
 import type { FlowView } from '../../../types/backend.js'
 import type { FlowKey } from '../../../types/flow.js'
 import type { Choice } from '../../../types/policy.js'
-import { compileParts, type PutParts } from '../../netlink/compile.js'
+import { type PutParts, putParts } from '../../netlink/parts.js'
 import { u32 } from '../../netlink/integers.js'
 import { HEADER_SIZE } from '../../netlink/message.js'
 import { eachAttribute } from '../../netlink/reader.js'
@@ -48,7 +48,7 @@ export class FilterTemplate {
     const options = offsetsOf(message, FIRST_ATTRIBUTE, message.length).get(tcMessage.body.ids.options)
     const places = options === undefined ? new Map() : offsetsOf(message, options.start, options.end)
     const { proto } = flow.key.ipv4 ?? flow.key.ipv6 ?? {}
-    this.#putValues = compileParts(
+    this.#putValues = putParts(
       matchRows.flatMap((row) => {
         const place = places.get(row.id)
         const fits =

@@ -69,8 +69,7 @@ export function translateActions(
     else list.push(translated)
   })
   mend()
-  const last = list.at(-1)
-  if (last === undefined || (last.kind !== 'mirred' && last.kind !== 'gact')) list.push(drop(frame.cookie))
+  if (!isFinal(list.at(-1))) list.push(drop(frame.cookie))
   if (list.length > MAX_ACTIONS) {
     objections.push({
       code: 'UNSUPPORTED_ACTION',
@@ -79,6 +78,13 @@ export function translateActions(
     })
   }
   return { actions: list, objections }
+}
+
+/** Whether nothing comes after an action; a packet that is only mirrored would go on to openvswitch. */
+function isFinal(action: TcAction | undefined): boolean {
+  return (
+    action?.kind === 'gact' || (action?.kind === 'mirred' && action.options.parms?.action === verdicts.STOLEN)
+  )
 }
 
 function drop(cookie: Uint8Array): TcAction {
