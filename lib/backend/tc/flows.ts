@@ -19,9 +19,10 @@ import { inSlices, throwFirst } from '../failure.js'
 import { Answers, Batch, isGone, refusal } from './batch.js'
 import { FilterFlow, monotonicMs } from './filter.js'
 import { type FilterId, Identities, isOurs } from './identity.js'
+import { Ports } from './ports.js'
 import { Qdiscs } from './qdisc.js'
 import { FilterTemplate } from './template.js'
-import { portObjection, type PortTable, translateActions } from './translate.js'
+import { portObjection, translateActions } from './translate.js'
 
 /**
  * Flows as TC flower filters on the ingress of their port, reached over rtnetlink.
@@ -411,27 +412,4 @@ function writeFilter(
     writer.end(nest)
   }
   endMessage(writer, at)
-}
-
-/** The ports of the datapath, by both their numbers. */
-class Ports implements PortTable {
-  #byNumber = new Map<number, Port>()
-  #byIfindex = new Map<number, Port>()
-
-  replace(ports: readonly Port[]): void {
-    this.#byNumber = new Map(ports.map((port) => [port.number, port]))
-    this.#byIfindex = new Map(ports.map((port) => [port.ifindex, port]))
-  }
-
-  byNumber(number: number): Port | undefined {
-    return this.#byNumber.get(number)
-  }
-
-  byIfindex(ifindex: number): Port | undefined {
-    return this.#byIfindex.get(ifindex)
-  }
-
-  all(): Iterable<Port> {
-    return this.#byNumber.values()
-  }
 }

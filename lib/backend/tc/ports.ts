@@ -1,0 +1,25 @@
+import type { Port } from '../../../types/port.js'
+import type { PortTable } from './translate.js'
+
+/** The ports of the datapath, by both their numbers. */
+export class Ports implements PortTable {
+  #byNumber = new Map<number, Port>()
+  #byIfindex = new Map<number, Port>()
+
+  replace(ports: readonly Port[]): void {
+    this.#byNumber = new Map(ports.map((port) => [port.number, port]))
+    this.#byIfindex = new Map(ports.map((port) => [port.ifindex, port]))
+  }
+
+  byNumber(number: number): Port | undefined {
+    return this.#byNumber.get(number)
+  }
+
+  byIfindex(ifindex: number): Port | undefined {
+    return this.#byIfindex.get(ifindex)
+  }
+
+  all(): Iterable<Port> {
+    return this.#byNumber.values()
+  }
+}
