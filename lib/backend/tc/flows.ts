@@ -99,6 +99,7 @@ export class TcBackend implements Backend {
     ) {
       await this.#lookAround()
     }
+    await this.#forgetStrangers(ops)
     const batch = new Batch(this.#writer)
     try {
       const plans = ops.map((op) => this.#planOrFailure(batch, op))
@@ -110,6 +111,29 @@ export class TcBackend implements Backend {
       this.#writer.reset()
       for (const ufid of batch.named) this.#identities.delete(ufid)
       throw error
+    }
+  }
+
+  /**
+   * Another process may have deleted a filter of ours, and its name may be another flow's by now. What is going to be changed or
+   * deleted is looked at first, and forgotten when its cookie is not the flow's: a filter that is not ours is never touched.
+   */
+  async #forgetStrangers(ops: readonly BackendOp[]): Promise<void> {
+    const batch = new Batch(this.#writer)
+    const asked: { readonly ufid: Ufid; readonly at: number }[] = []
+    for (const op of ops) {
+      if (op.verb !== 'replace' && op.verb !== 'del') continue
+      const ufid = op.verb === 'replace' ? op.flow.ufid : op.ufid
+      const id = this.#identities.get(ufid)
+      if (id === undefined) continue
+      asked.push({ ufid, at: batch.add((writer) => writeFilter(writer, types.GETTFILTER, 0, id)) })
+    }
+    if (asked.length === 0) return
+    const answers = new Answers(await batch.send(this.#transport), this.#ports)
+    for (const { ufid, at } of asked) {
+      const failure = answers.failure(at)
+      const stranger = failure === undefined ? answers.flow(at).ufid !== ufid : isGone(failure)
+      if (stranger) this.#identities.delete(ufid)
     }
   }
 
