@@ -167,7 +167,7 @@ export function profileNamed(name: string): Profile {
   throw new UsageError(
     lacking === undefined
       ? `'${name}' is no profile; there are ${Object.keys(profiles).join(', ')}`
-      : `--profile ${name} cannot be measured yet: the library has no rows for ${lacking} (issue "Language")`,
+      : `--profile ${name} cannot be measured yet: the library has no rows for ${lacking}`,
   )
 }
 

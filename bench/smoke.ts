@@ -2,7 +2,7 @@ import { type Options, parseRequest, type Question } from './options.js'
 import type { Result } from './result.js'
 import { formatTable } from './table.js'
 
-/** Shares of the limit the project promises for 100,000 flows in the lab (issue "Speed"). */
+/** Shares of the limit the project promises for 100,000 flows in the lab. */
 const floors: readonly { readonly args: readonly string[]; readonly share: number }[] = [
   { args: ['insertion', '--backend', 'ovs'], share: 0.8 },
   { args: ['insertion', '--backend', 'ovs', '--spelling', 'raw'], share: 0.92 },

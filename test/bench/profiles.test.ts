@@ -81,7 +81,7 @@ t.test('ufids of a million flows differ', async (t) => {
 })
 
 t.test('profiles the library has no rows for say so', async (t) => {
-  t.throws(() => profileNamed('ct'), /conntrack.*issue "Language"/)
-  t.throws(() => profileNamed('encap'), /tunnels.*issue "Language"/)
+  t.throws(() => profileNamed('ct'), /conntrack/)
+  t.throws(() => profileNamed('encap'), /tunnels/)
   t.throws(() => profileNamed('x'), /'x' is no profile; there are l2, 5tuple, rewrite/)
 })
