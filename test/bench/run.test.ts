@@ -46,7 +46,8 @@ for (const question of ['insertion', 'deletion', 'modify']) {
       t.ok((result.ours?.median ?? 0) > 0)
       t.equal(result.latency?.batch.count, 30, 'fifteen batches in each turn')
       t.equal(result.latency?.op?.count, 300)
-      t.equal(result.observed?.exchanges, 15)
+      // TC looks at a filter before it changes or deletes it.
+      t.equal(result.observed?.exchanges, backend === 'tc' && question !== 'insertion' ? 30 : 15)
       t.equal(result.curve?.at(-1)?.size, 300)
       t.ok(result.memory.peakBytes > 1e6)
       t.equal(result.stages.at(-1)?.name, 'kernel')

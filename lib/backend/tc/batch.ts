@@ -81,6 +81,11 @@ export class Answers {
     return failure === undefined ? undefined : { error: refusal(op, failure) }
   }
 
+  /** The filter in the answer, if there is one. */
+  found(at: number): FilterFlow | undefined {
+    return this.#flows.get(at)
+  }
+
   flow(at: number): FilterFlow {
     const flow = this.#flows.get(at)
     if (flow === undefined)

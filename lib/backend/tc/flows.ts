@@ -132,8 +132,8 @@ export class TcBackend implements Backend {
     const answers = new Answers(await batch.send(this.#transport), this.#ports)
     for (const { ufid, at } of asked) {
       const failure = answers.failure(at)
-      const stranger = failure === undefined ? answers.flow(at).ufid !== ufid : isGone(failure)
-      if (stranger) this.#identities.delete(ufid)
+      const held = answers.found(at)?.ufid ?? ufid
+      if (held !== ufid || (failure !== undefined && isGone(failure))) this.#identities.delete(ufid)
     }
   }
 
