@@ -321,7 +321,7 @@ export class TcBackend implements Backend {
     }
   }
 
-  /** Every flow on one port. What is seen on the way is remembered: identities, taken priorities, the highest handle. */
+  /** Every flow on one port. What is seen on the way is remembered: identities and taken priorities. */
   async *#dumpPort(port: Port, terse: boolean): AsyncIterable<FilterFlow> {
     const writer = new Writer(64)
     const at = beginMessage(writer, types.GETTFILTER, 0)

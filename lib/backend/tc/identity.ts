@@ -17,8 +17,8 @@ export interface FilterId {
  * Which filters are ours, and which names new ones get.
  *
  * One priority serves one protocol on a port: the kernel wants it so, and drivers like priorities low, so the common types have
- * the numbers OVS gives them. Handles are ours from {@link FIRST_HANDLE} on and dense, since the kernel keeps them in a radix tree;
- * a filter with such a handle and a 16-byte cookie is one we put, in whichever process.
+ * the numbers OVS gives them. Handles come from a range of ours: each process starts at random in it and counts up, since the kernel
+ * keeps handles in a radix tree; a filter with such a handle and a 16-byte cookie is one we put, in whichever process.
  */
 export class Identities {
   // Three words a flow: ifindex, which is never 0; priority and protocol; handle.
