@@ -1,8 +1,11 @@
-import { execFile, spawnSync } from 'node:child_process'
+import { type ChildProcessByStdio, execFile, spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { accessSync, constants, existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs'
 import { homedir } from 'node:os'
 import path from 'node:path'
+import { createInterface } from 'node:readline'
+import type { Readable, Writable } from 'node:stream'
+import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
@@ -27,10 +30,37 @@ export interface BaselineResult {
 
 const run = promisify(execFile)
 
-/** Runs a program on the messages in `files` and answers what it printed. */
-export async function baseline(program: Program, args: readonly string[]): Promise<BaselineResult> {
+/** Runs a program that takes one turn and answers what it printed. */
+export async function baseline(program: 'ovs-way', args: readonly string[]): Promise<BaselineResult> {
   const { stdout } = await run(compiled(program), [...args])
   return JSON.parse(stdout) as BaselineResult
+}
+
+/** A program that takes a turn whenever it is told to. One process serves all turns; `netlink.h` says why. */
+export class Baseline {
+  readonly #child: ChildProcessByStdio<Writable, Readable, Readable>
+  readonly #lines: AsyncIterator<string>
+  readonly #problem: Promise<string>
+
+  constructor(program: 'limit' | 'receive', args: readonly string[]) {
+    this.#child = spawn(compiled(program), [...args], { stdio: 'pipe' })
+    this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]()
+    this.#problem = text(this.#child.stderr)
+    // Told by the turn that gets no answer.
+    this.#child.stdin.on('error', () => {})
+  }
+
+  /** Takes a turn and answers what was printed. */
+  async turn(): Promise<BaselineResult> {
+    this.#child.stdin.write('\n')
+    const { value, done } = await this.#lines.next()
+    if (done) throw new Error((await this.#problem) || 'the C program ended before its turn')
+    return JSON.parse(value) as BaselineResult
+  }
+
+  end(): void {
+    this.#child.stdin.end()
+  }
 }
 
 /** The path of the compiled program. Throws when there is no compiler. */

@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks'
 import type { Dpif, Op } from '../lib/index.js'
 import { Latencies } from './histogram.js'
+import { settleHeap } from './measure.js'
 import type { Options } from './options.js'
 
 /** What a turn tells. Only the calls of `operate()` are on its clock. */
@@ -9,6 +10,8 @@ export interface Turn {
   readonly ops: number
   readonly userUs: number
   readonly kernelUs: number
+  /** Pages that were touched for the first time. */
+  readonly faults: number
   /** When each batch was answered: ops done so far, nanoseconds so far. */
   readonly marks: readonly (readonly [done: number, ns: number])[]
 }
@@ -24,8 +27,7 @@ const SEGMENT = 100_000
 
 /**
  * Hands `count` ops to the library, `batch` at a time and `depth` calls at once. Ops are made while the clock stands
- * still. The collector is left alone: a forced collection shrinks the young generation, and the first tenth of a turn would then
- * cost several times the rest.
+ * still, and moved out of the collector's way.
  */
 export async function drive(
   dpif: Dpif,
@@ -36,11 +38,11 @@ export async function drive(
   latencies?: Latencies,
 ): Promise<Turn> {
   const marks: [number, number][] = []
-  const sum = { ns: 0, userUs: 0, kernelUs: 0 }
+  const sum = { ns: 0, userUs: 0, kernelUs: 0, faults: 0 }
   for (let from = 0; from < count; from += SEGMENT) {
     const ops = await make(from, Math.min(count, from + SEGMENT))
-    const batches: Op[][] = []
-    for (let at = 0; at < ops.length; at += batch) batches.push(ops.slice(at, at + batch))
+    const batches = batchesOf(ops, batch)
+    settleHeap()
     let next = 0
     let done = from
     const work = async () => {
@@ -56,15 +58,28 @@ export async function drive(
         }
       }
     }
-    const cpu = process.cpuUsage()
+    const before = process.resourceUsage()
     const start = performance.now()
     await Promise.all(Array.from({ length: depth }, work))
     sum.ns += (performance.now() - start) * 1e6
-    const used = process.cpuUsage(cpu)
-    sum.userUs += used.user
-    sum.kernelUs += used.system
+    const after = process.resourceUsage()
+    sum.userUs += after.userCPUTime - before.userCPUTime
+    sum.kernelUs += after.systemCPUTime - before.systemCPUTime
+    sum.faults += after.minorPageFault - before.minorPageFault
   }
   return { ...sum, ops: count, marks }
+}
+
+/** The lists of ops that are handed over, which are made once for ops that are used again. */
+const cut = new WeakMap<readonly Op[], { readonly batch: number; readonly batches: readonly Op[][] }>()
+
+function batchesOf(ops: readonly Op[], batch: number): readonly Op[][] {
+  const known = cut.get(ops)
+  if (known?.batch === batch) return known.batches
+  const batches: Op[][] = []
+  for (let at = 0; at < ops.length; at += batch) batches.push(ops.slice(at, at + batch))
+  cut.set(ops, { batch, batches })
+  return batches
 }
 
 function tally(errors: Errors, reason: string): void {

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { performance } from 'node:perf_hooks'
 import type { Dpif } from '../lib/index.js'
-import { baseline, compiled } from './baseline.js'
+import { Baseline, compiled } from './baseline.js'
 import { isInstalled } from './beside.js'
 import { drive, type Errors } from './drive.js'
 import { environment } from './environment.js'
@@ -72,6 +72,7 @@ async function measure(read: Read, options: Options, setup: Setup, progress: Pro
   const notes = found === flows ? [] : [`${found} of ${flows} flows were read`]
   const ours: { readonly ns: number; readonly user: number; readonly system: number }[] = []
   const limits: number[] = []
+  const program = options.limit ? new Baseline('receive', args) : undefined
   for (let turn = 0; turn < repeat; turn++) {
     progress.step(`turn ${turn + 1} of ${repeat}`)
     collectGarbage()
@@ -80,14 +81,15 @@ async function measure(read: Read, options: Options, setup: Setup, progress: Pro
     await read.read(dpif)
     const ns = (performance.now() - start) * 1e6
     ours.push({ ns: ns / found, ...process.cpuUsage(cpu) })
-    if (options.limit) {
-      if (turn === 0) await baseline('receive', args)
-      const result = await baseline('receive', args)
+    if (program !== undefined) {
+      if (turn === 0) await program.turn()
+      const result = await program.turn()
       limits.push(result.ns / found)
       if (turn === 0 && result.messages < found)
         notes.push(`the C program received ${result.messages} messages for ${found} flows`)
     }
   }
+  program?.end()
   const mine = summarize(ours.map(({ ns }) => ns))
   progress.step('others beside us')
   const beside = await besides(read, options, setup, found, mine.median, notes)

@@ -1,7 +1,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import path from 'node:path'
 import type { Dpif, Op } from '../lib/index.js'
-import { baseline, compiled } from './baseline.js'
+import { Baseline, compiled } from './baseline.js'
 import { besides } from './beside.js'
 import { drive, type Errors, type MakeOps, segmentsOf, type Turn } from './drive.js'
 import { environment } from './environment.js'
@@ -42,9 +42,11 @@ export async function measureWrites(write: Write, options: Options, progress: Pr
   const stop = () => void setup.close().then(() => process.exit(130))
   process.once('SIGINT', stop)
   process.once('SIGTERM', stop)
+  const writes = new Writes(write, options, setup, progress)
   try {
-    return await new Writes(write, options, setup, progress).measure()
+    return await writes.measure()
   } finally {
+    writes.end()
     process.off('SIGINT', stop)
     process.off('SIGTERM', stop)
     await setup.close()
@@ -59,8 +61,9 @@ class Writes {
   readonly #progress: Progress
   readonly #errors: Errors = new Map()
   readonly #notes: string[] = []
+  readonly #programs = new Map<'put' | 'own', Baseline>()
   readonly #protocol: 'generic' | 'route'
-  #cache: { readonly from: number; readonly specs: readonly Spec[] } | undefined
+  #cache: { readonly op: Write['op']; readonly from: number; readonly ops: readonly Op[] } | undefined
 
   constructor(write: Write, options: Options, setup: Setup, progress: Progress) {
     this.#write = write
@@ -140,7 +143,7 @@ class Writes {
       await this.#setup.empty()
       const dpif = await this.#open()
       await transport.recording(this.#file('put'), async () => {
-        await this.#drive(dpif, (flow) => ({ op: 'put', ...flow }))
+        await this.#drive(dpif, toPut)
       })
     }
     const dpif = await this.#prepare()
@@ -165,15 +168,15 @@ class Writes {
 
   async #prepareNull(): Promise<Dpif> {
     const dpif = await this.#open()
-    if (this.#write.full) await this.#drive(dpif, (flow) => ({ op: 'put', ...flow }))
+    if (this.#write.full) await this.#drive(dpif, toPut)
     return dpif
   }
 
   async #fill(): Promise<void> {
     await this.#setup.empty()
     if (this.#write.full) {
-      if (this.#options.limit) await baseline('limit', [this.#protocol, this.#file('put')])
-      else await this.#drive(await this.#open(), (flow) => ({ op: 'put', ...flow }))
+      if (this.#options.limit) await this.#program('put').turn()
+      else await this.#drive(await this.#open(), toPut)
     }
     await calm()
   }
@@ -189,22 +192,23 @@ class Writes {
   }
 
   #drive(dpif: Dpif, op: Write['op'], latencies?: Latencies): Promise<Turn> {
-    const make: MakeOps = async (from, to) => (await this.#specs(from, to)).map(op)
+    const make: MakeOps = (from, to) => this.#ops(op, from, to)
     return drive(dpif, this.#options.flows, make, this.#options, this.#errors, latencies)
   }
 
-  /** The flows of one segment are kept, so that a table of one segment is made once. */
-  async #specs(from: number, to: number): Promise<readonly Spec[]> {
-    if (this.#cache?.from !== from || this.#cache.specs.length !== to - from) {
+  /** The ops of one segment are kept, so that those for a table of one segment are made once. */
+  async #ops(op: Write['op'], from: number, to: number): Promise<readonly Op[]> {
+    if (this.#cache?.op !== op || this.#cache.from !== from || this.#cache.ops.length !== to - from) {
       this.#cache = undefined
-      this.#cache = { from, specs: await specs(this.#options, { from, to }, this.#setup.ends) }
+      const flows = await specs(this.#options, { from, to }, this.#setup.ends)
+      this.#cache = { op, from, ops: flows.map(op) }
     }
-    return this.#cache.specs
+    return this.#cache.ops
   }
 
   async #limitTurn() {
     await this.#fill()
-    const result = await baseline('limit', [this.#protocol, this.#file('own'), String(SEGMENTS)])
+    const result = await this.#program('own').turn()
     if (result.failures > 0 && this.#errors.size === 0) {
       this.#notes.push(
         `the kernel refused ${result.failures} of the C program's messages (errno ${result.errno})`,
@@ -259,6 +263,20 @@ class Writes {
     return latencies
   }
 
+  /** The C program that sends what was recorded. */
+  #program(name: 'put' | 'own'): Baseline {
+    let program = this.#programs.get(name)
+    if (program === undefined) {
+      program = new Baseline('limit', [this.#protocol, this.#file(name), String(SEGMENTS)])
+      this.#programs.set(name, program)
+    }
+    return program
+  }
+
+  end(): void {
+    for (const program of this.#programs.values()) program.end()
+  }
+
   #stages(ours: number): Promise<Stage[]> {
     if (this.#write.question === 'insertion') return putStages(this.#options, ours)
     return opStages(this.#options, ours, this.#write.op)
@@ -268,6 +286,8 @@ class Writes {
     return path.join(this.#setup.folder, `${name}.bin`)
   }
 }
+
+const toPut: Write['op'] = (flow) => ({ op: 'put', ...flow })
 
 /** The cost of a flow in each part of a turn, the medians of all turns. */
 function curveOf(

@@ -7,7 +7,7 @@ import { OvsBackend } from './backend/ovs/flows.js'
 import { Ports } from './backend/ovs/ports.js'
 import { TcBackend } from './backend/tc/flows.js'
 import { DpifProvider } from './dpif/dpif.js'
-import { readUfid } from './ovs/ufid.js'
+import { ParsedUfid } from './ovs/ufid.js'
 import { identify, inputFailure, viewOf } from './ovs/view.js'
 import { preferTc } from './policy/prefer-tc.js'
 import { Families } from './transport/family.js'
@@ -26,7 +26,12 @@ export interface OpenOptions extends KernelOptions {
   readonly policy?: Policy
 }
 
-const language: Language = { view: viewOf, identify, readUfid, failure: inputFailure }
+const language: Language = {
+  view: viewOf,
+  identify,
+  idOf: (ufid) => new ParsedUfid(ufid),
+  failure: inputFailure,
+}
 
 /**
  * Opens a datapath that exists. Nothing is written to it.

@@ -1,7 +1,18 @@
 import type { FlowView } from './backend.js'
 import type { Failure } from './errors.js'
-import type { FlowKey, Ufid } from './flow.js'
-import type { BackendName, DelOp, DumpOptions, Flow, FlowSpec, GetOp, Op, OpResult, PutOp } from './op.js'
+import type { FlowId, FlowKey, Ufid } from './flow.js'
+import type {
+  BackendName,
+  DelOp,
+  DumpOptions,
+  Flow,
+  FlowSpec,
+  GetOp,
+  Op,
+  OpResult,
+  PutMode,
+  PutOp,
+} from './op.js'
 import type { Placement } from './policy.js'
 import type { AddPortOptions, Datapath, Port } from './port.js'
 
@@ -75,13 +86,13 @@ export interface Verdict {
 /** How a flow's spellings are read; handed to the provider, which knows no bytes and no text. */
 export interface Language {
   /** Throws SYNTAX, BAD_MESSAGE or a TypeError on a flow that cannot be read. */
-  view(flow: FlowSpec): FlowView
+  view(flow: FlowSpec, mode: PutMode): FlowView
   identify(op: Pick<GetOp, 'ufid' | 'key'>): {
-    readonly ufid: Ufid
+    readonly id: FlowId
     readonly key?: FlowKey
   }
-  /** Reads a ufid as four 32-bit words; throws a TypeError when it is none. */
-  readUfid(ufid: Ufid, words: Uint32Array): void
+  /** Reads a ufid; throws a TypeError when it is none. */
+  idOf(ufid: Ufid): FlowId
   /** The failure an error of the caller's is; rethrows what is none. */
   failure(error: unknown): Failure
 }

@@ -7,6 +7,18 @@
  */
 export type Ufid = string
 
+/**
+ * A ufid, and the four 32-bit words it stands for in the order OVS prints them, each as a signed integer: what tables are searched by
+ * and messages are written from, so that the text is read once.
+ */
+export interface FlowId {
+  readonly ufid: Ufid
+  readonly w0: number
+  readonly w1: number
+  readonly w2: number
+  readonly w3: number
+}
+
 /** `00:11:22:33:44:55`. */
 export type Mac = string
 /** `10.0.0.1`; as a mask `255.255.255.0`. */

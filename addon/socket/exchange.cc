@@ -8,7 +8,7 @@ namespace ovs_dpif {
 
 namespace {
 
-constexpr std::size_t kMaxBytes = 128 << 10;
+constexpr std::size_t kMaxBytes = 512 << 10;
 // A reply is built in one page and charged with its bookkeeping, about 4.3 KiB; twice a page each cannot overflow.
 constexpr std::size_t kReceiveBytesPerMessage = 8192;
 constexpr std::size_t kFirstBuffer = 64 << 10;

@@ -39,7 +39,7 @@ class Exchanger {
   ExchangeResult exchange(WritableBytes batch);
 
  private:
-  static constexpr std::uint32_t kMaxMessages = 256;
+  static constexpr std::uint32_t kMaxMessages = 1024;
 
   enum class Outcome : std::uint8_t { unknown, answered, refused, lost };
 

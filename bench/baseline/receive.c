@@ -1,7 +1,7 @@
 // receive PROTOCOL FILE [PROTOCOL FILE]...
 //
 // Starts the dumps that the messages of each FILE ask for, one after another, and only receives: what comes is counted
-// and thrown away. No program that looks at the flows can be faster.
+// and thrown away, once for every line on the standard input. No program that looks at the flows can be faster.
 
 #include "netlink.h"
 
@@ -42,13 +42,15 @@ int main(int argc, char **argv) {
   if (argc < 3 || argc % 2 == 0) DIE("usage: receive generic|route FILE [generic|route FILE]...\n");
   struct messages requests[8];
   for (int i = 1; i + 1 < argc && i / 2 < 8; i += 2) requests[i / 2] = load(argv[i + 1]);
-  struct sums sums = {0, 0};
-  uint64_t start = now_ns();
-  for (int i = 1; i + 1 < argc && i / 2 < 8; i += 2) dump(argv[i], requests[i / 2], &sums);
-  uint64_t end = now_ns();
-  printf("{\"messages\":%zu,\"bytes\":%zu,\"ns\":%llu,\"failures\":0,\"errno\":0,", sums.messages, sums.bytes,
-         (unsigned long long)(end - start));
-  print_cpu();
-  printf("}\n");
+  while (next_turn()) {
+    struct sums sums = {0, 0};
+    uint64_t start = now_ns();
+    for (int i = 1; i + 1 < argc && i / 2 < 8; i += 2) dump(argv[i], requests[i / 2], &sums);
+    uint64_t end = now_ns();
+    printf("{\"messages\":%zu,\"bytes\":%zu,\"ns\":%llu,\"failures\":0,\"errno\":0,", sums.messages, sums.bytes,
+           (unsigned long long)(end - start));
+    print_cpu();
+    printf("}\n");
+  }
   return 0;
 }

@@ -15,9 +15,9 @@ import type { Facts, Policy } from '../../types/policy.js'
 import type { AddPortOptions, Datapath, Port } from '../../types/port.js'
 import { DpifError } from '../errors.js'
 import { merge } from './merge.js'
-import { type Engine, runOps, type Task, type TaskStart } from './operate.js'
+import { Pipeline } from './pipeline.js'
 import { PlacementMap } from './placement.js'
-import { decide, type PlanContext, planDel, planGet } from './plan.js'
+import { decide, type PlanContext } from './plan.js'
 
 /** What a provider is assembled from. */
 export interface DpifParts {
@@ -36,7 +36,7 @@ export interface DpifParts {
  * text; those are the backends', the transport's and the language's.
  *
  * Three ideas carry it. An op is a plan that asks backends step by step (`plan.ts`), many plans run side by side in few batches
- * (`operate.ts`), and the two tables are one (`merge.ts`).
+ * (`pipeline.ts`), and the two tables are one (`merge.ts`).
  */
 export class DpifProvider implements Dpif {
   readonly datapath: Datapath
@@ -44,36 +44,48 @@ export class DpifProvider implements Dpif {
   readonly #backends: ReadonlyMap<BackendName, Backend>
   readonly #placement: PlacementMap
   readonly #context: PlanContext
-  readonly #engine: Engine
+  readonly #pipeline: Pipeline
   #ports: ReadonlyMap<number, Port> = new Map()
+  #lastKnown: number | undefined
+  #knownBefore: number | undefined
   #ready: Promise<void> | undefined
-  #tail: Promise<unknown> = Promise.resolve()
+  /** The last call that had to be alone. */
+  #alone: Promise<unknown> = Promise.resolve()
+  /** Calls that may be under way together. */
+  readonly #together = new Set<Promise<unknown>>()
   #closed: Promise<void> | undefined
 
   constructor(parts: DpifParts) {
     this.#parts = parts
     this.datapath = parts.datapath
-    this.#placement = new PlacementMap(parts.language.readUfid)
+    this.#placement = new PlacementMap()
     this.#backends = new Map(parts.backends.map((backend) => [backend.name, backend]))
+    const { language } = parts
     const facts: Facts = {
       port: (number) => this.#ports.get(number),
-      location: (ufid) => this.#placement.of(ufid)[0],
+      location: (ufid) => this.#placement.of(language.idOf(ufid))[0],
     }
     const backends = parts.backends.map(({ name }) => name)
     this.#context = { placement: this.#placement, policy: parts.policy, facts, backends }
-    this.#engine = {
+    this.#pipeline = new Pipeline({
       context: this.#context,
       backends: this.#backends,
-      read: (op, index) => this.#read(op, index),
-      prepare: (tasks) => this.#prepare(tasks),
-    }
+      language,
+      namesUnknownPort: (flow) => this.#namesUnknownPort(flow),
+      learnPorts: () => this.#loadPorts(),
+    })
   }
 
   operate(ops: readonly Op[]): Promise<OpResult[]> {
-    return this.#inTurn(async () => {
+    if (this.#closed !== undefined) return Promise.reject(closed())
+    const results = this.#alone.then(async () => {
       await this.#getReady()
-      return runOps(this.#engine, ops)
+      return this.#pipeline.run(ops)
     })
+    this.#together.add(results)
+    const ended = () => this.#together.delete(results)
+    results.then(ended, ended)
+    return results
   }
 
   async put(flow: FlowSpec, options: Pick<PutOp, 'mode' | 'zeroStats' | 'stats'> = {}): Promise<OpResult> {
@@ -95,7 +107,7 @@ export class DpifProvider implements Dpif {
   }
 
   flush(): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#inPeace(async () => {
       await this.#loadPorts()
       for (const backend of this.#parts.backends) await backend.flush()
       this.#placement.clear()
@@ -105,11 +117,11 @@ export class DpifProvider implements Dpif {
   }
 
   explain(spec: FlowSpec): Promise<Explanation> {
-    return this.#inTurn(async () => {
-      const flow = this.#parts.language.view(spec)
+    return this.#inPeace(async () => {
+      const flow = this.#parts.language.view(spec, 'create')
       await this.#getReady()
       if (this.#namesUnknownPort(flow)) await this.#loadPorts()
-      const placement = decide(this.#context, flow, 'create')
+      const placement = decide(this.#context, flow)
       if ('error' in placement) throw DpifError.from(placement.error)
       const verdicts = placement.choices.map((choice) => {
         const backend = this.#backends.get(choice.backend) as Backend
@@ -133,7 +145,7 @@ export class DpifProvider implements Dpif {
   }
 
   addPort(name: string, options: AddPortOptions = {}): Promise<Port> {
-    return this.#inTurn(async () => {
+    return this.#inPeace(async () => {
       const port = await this.#parts.ports.add(name, options)
       await this.#loadPorts()
       return port
@@ -141,7 +153,7 @@ export class DpifProvider implements Dpif {
   }
 
   delPort(name: string | number): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#inPeace(async () => {
       const port = (await this.#loadPorts()).find((known) => known.number === name || known.name === name)
       if (port !== undefined) for (const backend of this.#parts.backends) await backend.portLeaving(port)
       await this.#parts.ports.del(name)
@@ -150,7 +162,7 @@ export class DpifProvider implements Dpif {
   }
 
   close(): Promise<void> {
-    this.#closed ??= this.#tail.then(() => this.#parts.release())
+    this.#closed ??= this.#quiet().then(() => this.#parts.release())
     return this.#closed
   }
 
@@ -163,12 +175,19 @@ export class DpifProvider implements Dpif {
     return result as OpResult
   }
 
-  /** Calls take turns, so that what one decided still holds when it acts. */
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+  /** What changes more than flows waits until nothing else is under way, and nothing else begins before it has ended. */
+  #inPeace<T>(work: () => Promise<T>): Promise<T> {
     if (this.#closed !== undefined) return Promise.reject(closed())
-    const result = this.#tail.then(work)
-    this.#tail = result.catch(() => {})
+    const result = this.#quiet().then(work)
+    this.#alone = result.then(
+      () => {},
+      () => {},
+    )
     return result
+  }
+
+  #quiet(): Promise<unknown> {
+    return Promise.allSettled([this.#alone, ...this.#together])
   }
 
   #checkOpen(): void {
@@ -187,73 +206,52 @@ export class DpifProvider implements Dpif {
   async #adopt(): Promise<void> {
     await this.#loadPorts()
     for (let turn = 1; ; turn++) {
-      try {
-        for await (const { ufid, backend } of merge(this.#parts.backends, this.#placement, { terse: true })) {
-          this.#placement.add(ufid, backend)
+      const problems: unknown[] = []
+      for (const backend of this.#parts.backends) {
+        try {
+          for await (const flow of backend.dump({ terse: true })) this.#placement.add(flow, backend.name)
+        } catch (error) {
+          problems.push(error)
         }
-        return
-      } catch (error) {
-        // Flows that come and go meanwhile are found out about when they are met; what holds still was seen by now.
-        if (!(error instanceof DpifError) || error.code !== 'DUMP_INTERRUPTED') throw error
-        if (turn === MAX_ADOPTIONS) return
       }
+      const interrupted = problems.filter(isInterruption)
+      if (interrupted.length < problems.length) throw problems.find((problem) => !isInterruption(problem))
+      // Flows that come and go meanwhile are found out about when they are met; what holds still was seen by now.
+      if (interrupted.length === 0 || turn === MAX_ADOPTIONS) return
     }
   }
 
   async #loadPorts(): Promise<readonly Port[]> {
     const ports = await this.#parts.ports.list()
     this.#ports = new Map(ports.map((port) => [port.number, port]))
+    this.#lastKnown = undefined
+    this.#knownBefore = undefined
     for (const backend of this.#parts.backends) backend.portsChanged(ports)
     return ports
   }
 
   #namesUnknownPort(flow: FlowView): boolean {
-    const unknown = (number: number | undefined) => number !== undefined && !this.#ports.has(number)
-    if (unknown(flow.inPort)) return true
-    if (flow.raw === undefined) for (const { output } of flow.actions) if (unknown(output)) return true
+    if (!this.#isKnown(flow.inPort)) return true
+    if (flow.raw !== undefined) return false
+    const { actions } = flow
+    for (let index = 0; index < actions.length; index++)
+      if (!this.#isKnown(actions[index]?.output)) return true
     return false
   }
 
-  /** Reads one op into a task. What cannot be read fails alone. */
-  #read(op: Op, index: number): Task | { readonly error: NonNullable<OpResult['error']> } {
-    const { language } = this.#parts
-    try {
-      if (op.op === 'put') {
-        const flow = language.view(op)
-        const { mode = 'create', zeroStats = false, stats: wantStats = false } = op
-        if (!modes.has(mode)) throw new TypeError(`'${mode}' is no mode; there are ${[...modes].join(', ')}`)
-        return task(index, flow.ufid, { put: { flow, mode, zeroStats, wantStats } })
-      }
-      if (op.op !== 'del' && op.op !== 'get') {
-        throw new TypeError(`'${(op as { op: unknown }).op}' is no op; there are put, del and get`)
-      }
-      const { ufid, key } = language.identify(op)
-      const wantStats = op.op === 'del' && op.stats === true
-      const named = { ufid, wantStats, ...(key === undefined ? {} : { key }) }
-      const plan = op.op === 'del' ? planDel : planGet
-      return task(index, ufid, { plan: () => plan(this.#context, named) })
-    } catch (error) {
-      return { error: language.failure(error) }
-    }
+  /** Most flows of a list have to do with few ports, so the last ones are remembered. */
+  #isKnown(number: number | undefined): boolean {
+    if (number === undefined || number === this.#lastKnown || number === this.#knownBefore) return true
+    if (!this.#ports.has(number)) return false
+    this.#knownBefore = this.#lastKnown
+    this.#lastKnown = number
+    return true
   }
-
-  /** A port this object has not heard of may have been added by somebody else. */
-  async #prepare(tasks: readonly Task[]): Promise<void> {
-    for (const { start } of tasks) {
-      if ('put' in start && this.#namesUnknownPort(start.put.flow)) {
-        await this.#loadPorts()
-        return
-      }
-    }
-  }
-}
-
-function task(index: number, ufid: string, start: TaskStart): Task {
-  return { index, ufid, start, step: undefined, plan: undefined, known: [], choices: [] }
 }
 
 const MAX_ADOPTIONS = 3
-const modes = new Set(['create', 'modify', 'upsert'])
+
+const isInterruption = (error: unknown) => error instanceof DpifError && error.code === 'DUMP_INTERRUPTED'
 
 function closed(): DpifError {
   return new DpifError('CLOSED', 'this dpif was closed; open the datapath again')

@@ -39,9 +39,7 @@ export async function* merge(
         // The last table needs no remembering: the kernel names each flow of one table once.
         if (!last) seen.add(flow.ufid)
         if (wanted.length > 0 && !wanted.some(({ fits }) => fits(flow))) continue
-        yield placement.isCarried(flow.ufid)
-          ? new CarriedFlow(flow, placement.total(flow.ufid, flow.stats))
-          : flow
+        yield placement.isCarried(flow) ? new CarriedFlow(flow, placement.total(flow, flow.stats)) : flow
       }
     } catch (error) {
       problems.push(error)

@@ -1,9 +1,8 @@
-import type { Action } from '../../types/action.js'
 import type { BackendOp, BackendResult, FlowView } from '../../types/backend.js'
 import type { Failure } from '../../types/errors.js'
-import type { FlowKey, FlowStats, Ufid } from '../../types/flow.js'
-import type { BackendName, OpResult, PutMode, Refusal } from '../../types/op.js'
-import type { Choice, Facts, Placement, Policy, PolicyPut } from '../../types/policy.js'
+import type { FlowId, FlowKey, FlowStats, Ufid } from '../../types/flow.js'
+import type { BackendName, OpResult, Refusal } from '../../types/op.js'
+import type { Choice, Facts, Placement, Policy } from '../../types/policy.js'
 import { DpifError } from '../errors.js'
 import { CarriedFlow } from './merge.js'
 import type { Counts, PlacementMap } from './placement.js'
@@ -31,7 +30,6 @@ export interface PlanContext {
 
 export interface PutRequest {
   readonly flow: FlowView
-  readonly mode: PutMode
   readonly zeroStats: boolean
   readonly wantStats: boolean
 }
@@ -39,23 +37,23 @@ export interface PutRequest {
 /**
  * Create, modify or both, as {@link PutMode} promises, in the first backend of the policy's list that takes the flow.
  *
- * Most puts are new flows that the first backend takes. `operate.ts` asks that one question without a plan; when the answer is a
+ * Most puts are new flows that the first backend takes. `pipeline.ts` asks that one question without a plan; when the answer is a
  * refusal, it comes here as `refused` and the plan goes on from there.
  */
 export function* planPut(
   context: PlanContext,
-  { flow, mode, zeroStats, wantStats }: PutRequest,
+  { flow, zeroStats, wantStats }: PutRequest,
   choices: readonly Choice[],
   refused?: BackendResult,
 ): Plan {
   const { placement } = context
-  const { ufid } = flow
+  const { ufid, mode } = flow
   let first = refused
 
   // What is remembered is trusted where it lets an op go on, and checked where it would refuse one.
-  const known = placement.of(ufid)
+  const known = placement.of(flow)
   const check = first === undefined && (mode === 'create' ? known.length > 0 : known.length === 0)
-  let homes = check ? yield* locate(context, ufid, keyOf(flow)) : known
+  let homes = check ? yield* locate(context, flow, keyOf(flow)) : known
   if (homes.length > 0 && mode === 'create') return { ufid, error: exists(ufid, homes[0]) }
   if (homes.length === 0 && mode === 'modify') return { ufid, error: missing(ufid, 'modify') }
 
@@ -66,7 +64,7 @@ export function* planPut(
     first = undefined
     if (result?.error?.code === 'EXISTS' && mode === 'upsert') {
       // Somebody put it meanwhile: then this is a change.
-      homes = yield* locate(context, ufid, keyOf(flow))
+      homes = yield* locate(context, flow, keyOf(flow))
       if (homes.includes(backend)) result = undefined
     }
     let replaced = false
@@ -74,7 +72,7 @@ export function* planPut(
       result = yield { backend, op: { verb: 'replace', flow, choice, zeroStats, wantStats } }
       replaced = true
       if (result.error?.code === 'NOT_FOUND') {
-        placement.remove(ufid, backend)
+        placement.remove(flow, backend)
         homes = homes.filter((home) => home !== backend)
         if (homes.length === 0 && mode === 'modify') return { ufid, error: missing(ufid, 'modify') }
         result = undefined
@@ -84,7 +82,7 @@ export function* planPut(
     result ??= yield { backend, op: { verb: 'create', flow, choice } }
     if (result.error === undefined) {
       const before = replaced ? (result.stats ?? zeroStatsOf()) : undefined
-      placement.add(ufid, backend)
+      placement.add(flow, backend)
       const old = homes.filter((home) => home !== backend)
       const settling = { before, restarted: result.restarted === true, old, zeroStats }
       const stats = yield* settle(context, flow, settling, refusals)
@@ -100,7 +98,7 @@ export function* planPut(
     if (result.error.code === 'EXISTS') break
     // It may be there, and must not be anywhere else as well; the next op on the flow finds out.
     if (result.error.code === 'OUTCOME_UNKNOWN') {
-      placement.add(ufid, backend)
+      placement.add(flow, backend)
       break
     }
   }
@@ -124,74 +122,75 @@ function* settle(
   { before, restarted, old, zeroStats }: Settling,
   refusals: Refusal[],
 ): Generator<Step, FlowStats, BackendResult> {
-  const { ufid } = flow
-  let counted = placement.total(ufid, before ?? zeroStatsOf())
+  let counted = placement.total(flow, before ?? zeroStatsOf())
   const gone: Counts[] = restarted && before !== undefined ? [before] : []
   for (const backend of old) {
-    const result = yield { backend, op: { verb: 'del', ufid, ...keyOf(flow), wantStats: true } }
+    const result = yield { backend, op: { verb: 'del', id: flow, ...keyOf(flow), wantStats: true } }
     // A copy that is already gone is as good as deleted; one that cannot be is still there and is remembered.
-    if (result.error === undefined || result.error.code === 'NOT_FOUND') placement.remove(ufid, backend)
+    if (result.error === undefined || result.error.code === 'NOT_FOUND') placement.remove(flow, backend)
     else refusals.push({ ...result.error, backend })
     if (result.stats !== undefined) {
       gone.push(result.stats)
       counted = later(counted, result.stats)
     }
   }
-  if (zeroStats) placement.uncarry(ufid)
-  else for (const counts of gone) placement.carry(ufid, counts)
+  if (zeroStats) placement.uncarry(flow)
+  else for (const counts of gone) placement.carry(flow, counts)
   return counted
 }
 
 export interface NamedRequest {
-  readonly ufid: Ufid
+  readonly id: FlowId
   /** Given when the op named no ufid, so that a flow put without one can be found. */
   readonly key?: FlowKey
   readonly wantStats: boolean
 }
 
 /** Deletes every copy of a flow. */
-export function* planDel(context: PlanContext, { ufid, key, wantStats }: NamedRequest): Plan {
+export function* planDel(context: PlanContext, { id, key, wantStats }: NamedRequest): Plan {
   const { placement } = context
-  const named = { ufid, ...(key === undefined ? {} : { key }) }
-  const known = placement.of(ufid)
+  const { ufid } = id
+  const named = { id, ...(key === undefined ? {} : { key }) }
+  const known = placement.of(id)
   const homes = known.length > 0 ? known : context.backends
   let deleted: BackendName | undefined
   // Begins with what earlier copies counted, which is forgotten with the last one.
-  let counted = placement.total(ufid, zeroStatsOf())
+  let counted = placement.total(id, zeroStatsOf())
   let error: Failure | undefined
   for (const backend of homes) {
     const result = yield { backend, op: { verb: 'del', ...named, wantStats } }
     if (result.error === undefined) {
       deleted ??= backend
-      placement.remove(ufid, backend)
+      placement.remove(id, backend)
       if (result.stats !== undefined) counted = later(counted, result.stats)
-    } else if (result.error.code === 'NOT_FOUND') placement.remove(ufid, backend)
+    } else if (result.error.code === 'NOT_FOUND') placement.remove(id, backend)
     else error ??= result.error
   }
   if (error !== undefined) return { ufid, error }
-  placement.delete(ufid)
+  placement.delete(id)
   if (deleted !== undefined) return { ufid, backend: deleted, ...(wantStats ? { stats: counted } : {}) }
   // What was remembered is no longer there, so it may be where nobody looked.
   if (known.length > 0)
-    return yield* planDel(context, { ufid, wantStats, ...(key === undefined ? {} : { key }) })
+    return yield* planDel(context, { id, wantStats, ...(key === undefined ? {} : { key }) })
   return { ufid, error: missing(ufid, 'delete') }
 }
 
 /** Finds a flow. */
-export function* planGet(context: PlanContext, { ufid, key }: NamedRequest): Plan {
+export function* planGet(context: PlanContext, { id, key }: Omit<NamedRequest, 'wantStats'>): Plan {
+  const { ufid } = id
   const { placement } = context
   let problem: Failure | undefined
-  for (const backend of inOrder(placement.of(ufid), context.backends)) {
+  for (const backend of inOrder(placement.of(id), context.backends)) {
     const { error, flow } = yield {
       backend,
-      op: { verb: 'get', ufid, ...(key === undefined ? {} : { key }) },
+      op: { verb: 'get', id, ...(key === undefined ? {} : { key }) },
     }
     if (flow !== undefined) {
-      placement.add(ufid, backend)
-      const stats = placement.total(ufid, flow.stats)
-      return { ufid, backend, flow: placement.isCarried(ufid) ? new CarriedFlow(flow, stats) : flow, stats }
+      placement.add(id, backend)
+      const stats = placement.total(id, flow.stats)
+      return { ufid, backend, flow: placement.isCarried(id) ? new CarriedFlow(flow, stats) : flow, stats }
     }
-    if (error?.code === 'NOT_FOUND') placement.remove(ufid, backend)
+    if (error?.code === 'NOT_FOUND') placement.remove(id, backend)
     else problem ??= error
   }
   return { ufid, error: problem ?? missing(ufid, 'get') }
@@ -200,15 +199,15 @@ export function* planGet(context: PlanContext, { ufid, key }: NamedRequest): Pla
 /** Asks every backend, and writes down what they say. */
 function* locate(
   { placement, backends }: PlanContext,
-  ufid: Ufid,
+  id: FlowId,
   named: { readonly key?: FlowKey },
 ): Generator<Step, readonly BackendName[], BackendResult> {
   for (const backend of backends) {
-    const { error, flow } = yield { backend, op: { verb: 'get', ufid, ...named } }
-    if (flow !== undefined) placement.add(ufid, backend)
-    else if (error?.code === 'NOT_FOUND') placement.remove(ufid, backend)
+    const { error, flow } = yield { backend, op: { verb: 'get', id, ...named } }
+    if (flow !== undefined) placement.add(id, backend)
+    else if (error?.code === 'NOT_FOUND') placement.remove(id, backend)
   }
-  return placement.of(ufid)
+  return placement.of(id)
 }
 
 /** Those that are likely first, then the rest. */
@@ -220,24 +219,28 @@ function inOrder(likely: readonly BackendName[], all: readonly BackendName[]): r
 export function decide(
   { policy, facts, backends }: PlanContext,
   flow: FlowView,
-  mode: PutMode,
 ): Placement | { readonly error: Failure } {
-  const failed = (problem: string, cause?: unknown) => policyFailure(policy, flow, problem, cause)
   try {
-    const placement = policy.place(new Put(flow, mode), facts)
-    if (placement.choices.length === 0) return failed('named no backend')
-    let stranger: string | undefined
-    for (const { backend } of placement.choices) if (!backends.includes(backend)) stranger = backend
-    return stranger === undefined
-      ? placement
-      : failed(`named '${stranger}'; there are ${backends.join(' and ')}`)
+    const placement = policy.place(flow, facts)
+    const flaw = flawOf(placement, backends)
+    return flaw === undefined ? placement : policyFailure(policy, flow, flaw)
   } catch (cause) {
     // Raw attributes are decoded when a policy first looks at them.
     if (cause instanceof DpifError && cause.code === 'BAD_MESSAGE') {
       return { error: { ...cause, code: cause.code, message: cause.message } }
     }
-    return failed(`threw: ${cause instanceof Error ? cause.message : String(cause)}`, cause)
+    const words = cause instanceof Error ? cause.message : String(cause)
+    return policyFailure(policy, flow, `threw: ${words}`, cause)
   }
+}
+
+function flawOf({ choices }: Placement, backends: readonly BackendName[]): string | undefined {
+  if (choices.length === 0) return 'named no backend'
+  for (let index = 0; index < choices.length; index++) {
+    const { backend } = choices[index] as Choice
+    if (!backends.includes(backend)) return `named '${backend}'; there are ${backends.join(' and ')}`
+  }
+  return undefined
 }
 
 function policyFailure(
@@ -248,33 +251,6 @@ function policyFailure(
 ): { readonly error: Failure } {
   const message = `cannot put flow ${ufid}: policy '${name}' ${problem}`
   return { error: { code: 'POLICY', message, ...(cause === undefined ? {} : { cause }) } }
-}
-
-/** Lets a policy that does not look spare a raw flow its decoding. */
-class Put implements PolicyPut {
-  readonly #flow: FlowView
-  readonly mode: PutMode
-
-  constructor(flow: FlowView, mode: PutMode) {
-    this.#flow = flow
-    this.mode = mode
-  }
-
-  get ufid(): Ufid {
-    return this.#flow.ufid
-  }
-
-  get key(): FlowKey {
-    return this.#flow.key
-  }
-
-  get mask(): FlowKey {
-    return this.#flow.mask
-  }
-
-  get actions(): readonly Action[] {
-    return this.#flow.actions
-  }
 }
 
 function keyOf({ ufidGiven, key }: FlowView): { readonly key?: FlowKey } {

@@ -1,20 +1,24 @@
+import type { FlowId } from '../../types/flow.js'
+
+/** What an entry is found by. */
+export type Words = Pick<FlowId, 'w0' | 'w1' | 'w2' | 'w3'>
+
 /**
- * A map from 128-bit ids to a few 32-bit words, for a million flows: open addressing over one typed array, 16 bytes of key and 4 of
- * each word an entry, no object per entry and nothing for the garbage collector to walk.
+ * A map from 128-bit ids to a few 32-bit words, for a million flows: open addressing over typed arrays, 16 bytes of key and 4 of each
+ * word an entry, no object per entry and nothing for the garbage collector to walk. It is cut into shards that grow one at a time, so
+ * that no insertion waits for the whole table to be copied.
  *
  * An entry is there as long as its first word is not 0. Positions are valid until the next `insert` or `remove`.
  */
 export class UfidTable {
   readonly #stride: number
-  #entries: Uint32Array
-  #mask: number
+  readonly #shards: Shard[]
   #size = 0
 
   /** `words` of 32 bits for every id, at least one. */
-  constructor(words: number, capacity = 64) {
+  constructor(words: number) {
     this.#stride = KEY_WORDS + words
-    this.#mask = 2 ** Math.ceil(Math.log2(capacity)) - 1
-    this.#entries = new Uint32Array((this.#mask + 1) * this.#stride)
+    this.#shards = Array.from({ length: SHARDS }, () => new Shard(this.#stride))
   }
 
   /** How many ids are there. */
@@ -23,49 +27,107 @@ export class UfidTable {
   }
 
   /** Where the id's words are, or -1. */
-  find(id: Uint32Array): number {
-    const at = this.#probe(id)
-    return this.#entries[at] === 0 ? -1 : at
+  find(id: Words): number {
+    const hashed = hash(id.w0, id.w1, id.w2, id.w3)
+    const shard = this.#shards[hashed & SHARD_BITS] as Shard
+    const at = shard.probe(id, hashed)
+    return shard.entries[at] === 0 ? -1 : at * SHARDS + (hashed & SHARD_BITS)
   }
 
   word(position: number, index: number): number {
-    return this.#entries[position + index] as number
+    const { entries } = this.#shards[position & SHARD_BITS] as Shard
+    return entries[(position >>> SHARD_SHIFT) + index] as number
   }
 
   /** The first word of an entry never becomes 0; `remove` does that. */
   setWord(position: number, index: number, value: number): void {
-    this.#entries[position + index] = value
+    const { entries } = this.#shards[position & SHARD_BITS] as Shard
+    entries[(position >>> SHARD_SHIFT) + index] = value
   }
 
   /** Where the id's words are; they are `first`, then zeros, when it is new. */
-  insert(id: Uint32Array, first: number): number {
-    if (this.#size * 3 >= (this.#mask + 1) * 2) this.#grow()
-    const at = this.#probe(id)
-    const entries = this.#entries
-    if (entries[at] !== 0) return at
-    const key = at - KEY_WORDS
-    entries[key] = id[0] as number
-    entries[key + 1] = id[1] as number
-    entries[key + 2] = id[2] as number
-    entries[key + 3] = id[3] as number
-    entries[at] = first
-    this.#size++
-    return at
+  insert(id: Words, first: number): number {
+    const hashed = hash(id.w0, id.w1, id.w2, id.w3)
+    const shard = this.#shards[hashed & SHARD_BITS] as Shard
+    shard.makeRoom()
+    const at = shard.probe(id, hashed)
+    if (shard.entries[at] === 0) {
+      shard.occupy(at, id, first)
+      this.#size++
+    }
+    return at * SHARDS + (hashed & SHARD_BITS)
   }
 
-  /** Takes the entry at `position` out and closes the gap, so that look-ups never walk over graves. */
+  /** Takes the entry at `position` out. */
   remove(position: number): void {
-    const entries = this.#entries
+    const shard = this.#shards[position & SHARD_BITS] as Shard
+    shard.remove(position >>> SHARD_SHIFT)
+    this.#size--
+  }
+
+  /** Calls `visit` with the position of every entry; the table must not change meanwhile. */
+  each(visit: (id: Words, position: number) => void): void {
+    for (const [number, { entries }] of this.#shards.entries()) {
+      for (let at = KEY_WORDS; at < entries.length; at += this.#stride) {
+        if (entries[at] !== 0) visit(wordsAt(entries, at - KEY_WORDS), at * SHARDS + number)
+      }
+    }
+  }
+
+  /** Takes everything out. The room stays for what comes next. */
+  clear(): void {
+    for (const shard of this.#shards) shard.clear()
+    this.#size = 0
+  }
+}
+
+/** A table of its own, of the ids with the same low bits in their hashes. */
+class Shard {
+  entries: Int32Array
+  readonly #stride: number
+  #mask: number
+  #size = 0
+
+  constructor(stride: number) {
+    this.#stride = stride
+    this.#mask = FIRST_CAPACITY - 1
+    this.entries = new Int32Array(FIRST_CAPACITY * stride)
+  }
+
+  /** The position of the id's first word, or of the free one where it would go. */
+  probe({ w0, w1, w2, w3 }: Words, hashed: number): number {
+    const entries = this.entries
     const stride = this.#stride
+    const mask = this.#mask
+    for (let slot = (hashed >>> SHARD_SHIFT) & mask; ; slot = (slot + 1) & mask) {
+      const at = slot * stride
+      if (entries[at + KEY_WORDS] === 0) return at + KEY_WORDS
+      if (entries[at] === w0 && entries[at + 1] === w1 && entries[at + 2] === w2 && entries[at + 3] === w3) {
+        return at + KEY_WORDS
+      }
+    }
+  }
+
+  occupy(at: number, { w0, w1, w2, w3 }: Words, first: number): void {
+    const entries = this.entries
+    entries[at - 4] = w0
+    entries[at - 3] = w1
+    entries[at - 2] = w2
+    entries[at - 1] = w3
+    entries[at] = first
+    this.#size++
+  }
+
+  /** Closes the gap, so that look-ups never walk over graves. */
+  remove(position: number): void {
+    const entries = this.entries
+    const stride = this.#stride
+    const mask = this.#mask
     let hole = (position - KEY_WORDS) / stride
-    for (
-      let next = (hole + 1) & this.#mask;
-      entries[next * stride + KEY_WORDS] !== 0;
-      next = (next + 1) & this.#mask
-    ) {
-      const home = hash(entries, next * stride) & this.#mask
+    for (let next = (hole + 1) & mask; entries[next * stride + KEY_WORDS] !== 0; next = (next + 1) & mask) {
+      const home = this.#home(entries, next * stride)
       // An entry moves up unless its home lies behind the hole.
-      if (((next - home) & this.#mask) < ((next - hole) & this.#mask)) continue
+      if (((next - home) & mask) < ((next - hole) & mask)) continue
       entries.copyWithin(hole * stride, next * stride, (next + 1) * stride)
       hole = next
     }
@@ -73,58 +135,52 @@ export class UfidTable {
     this.#size--
   }
 
-  /** Calls `visit` with the id (valid during the call) and the position of every entry; the table must not change meanwhile. */
-  each(visit: (id: Uint32Array, position: number) => void): void {
-    for (let at = 0; at < this.#entries.length; at += this.#stride) {
-      if (this.#entries[at + KEY_WORDS] !== 0)
-        visit(this.#entries.subarray(at, at + KEY_WORDS), at + KEY_WORDS)
-    }
-  }
-
   clear(): void {
-    this.#mask = 63
-    this.#entries = new Uint32Array(64 * this.#stride)
+    if (this.#size > 0) this.entries.fill(0)
     this.#size = 0
   }
 
-  /** The position of the id's first word, or of the free one where it would go. */
-  #probe(id: Uint32Array): number {
-    const entries = this.#entries
+  /** Grows when two thirds are taken. */
+  makeRoom(): void {
+    if (this.#size * 3 < (this.#mask + 1) * 2) return
+    const old = this.entries
     const stride = this.#stride
-    const a = id[0]
-    const b = id[1]
-    const c = id[2]
-    const d = id[3]
-    for (let slot = hash(id, 0) & this.#mask; ; slot = (slot + 1) & this.#mask) {
-      const at = slot * stride
-      if (entries[at + KEY_WORDS] === 0) return at + KEY_WORDS
-      if (entries[at] === a && entries[at + 1] === b && entries[at + 2] === c && entries[at + 3] === d) {
-        return at + KEY_WORDS
-      }
+    this.#mask = this.#mask * 2 + 1
+    this.entries = new Int32Array((this.#mask + 1) * stride)
+    for (let at = 0; at < old.length; at += stride) {
+      if (old[at + KEY_WORDS] === 0) continue
+      let slot = this.#home(old, at)
+      while (this.entries[slot * stride + KEY_WORDS] !== 0) slot = (slot + 1) & this.#mask
+      for (let word = 0; word < stride; word++) this.entries[slot * stride + word] = old[at + word] as number
     }
   }
 
-  #grow(): void {
-    const old = this.#entries
-    this.#mask = this.#mask * 2 + 1
-    this.#entries = new Uint32Array((this.#mask + 1) * this.#stride)
-    for (let at = 0; at < old.length; at += this.#stride) {
-      if (old[at + KEY_WORDS] === 0) continue
-      let slot = hash(old, at) & this.#mask
-      while (this.#entries[slot * this.#stride + KEY_WORDS] !== 0) slot = (slot + 1) & this.#mask
-      for (let word = 0; word < this.#stride; word++) {
-        this.#entries[slot * this.#stride + word] = old[at + word] as number
-      }
-    }
+  /** The slot the entry at `at` of `entries` would have, were the table empty. */
+  #home(entries: Int32Array, at: number): number {
+    const { w0, w1, w2, w3 } = wordsAt(entries, at)
+    return (hash(w0, w1, w2, w3) >>> SHARD_SHIFT) & this.#mask
+  }
+}
+
+function wordsAt(entries: Int32Array, at: number): Words {
+  return {
+    w0: entries[at] as number,
+    w1: entries[at + 1] as number,
+    w2: entries[at + 2] as number,
+    w3: entries[at + 3] as number,
   }
 }
 
 const KEY_WORDS = 4
+const SHARD_SHIFT = 6
+const SHARDS = 1 << SHARD_SHIFT
+const SHARD_BITS = SHARDS - 1
+const FIRST_CAPACITY = 4
 
 // People number ufids by hand, so every bit has to reach the low ones (the finaliser of MurmurHash3 over the folded words).
-function hash(words: Uint32Array, at: number): number {
-  let h = (words[at] as number) ^ Math.imul(words[at + 1] as number, 0x9e3779b1)
-  h ^= Math.imul(words[at + 2] as number, 0x85ebca77) ^ Math.imul(words[at + 3] as number, 0xc2b2ae3d)
+function hash(w0: number, w1: number, w2: number, w3: number): number {
+  let h = w0 ^ Math.imul(w1, 0x9e3779b1)
+  h ^= Math.imul(w2, 0x85ebca77) ^ Math.imul(w3, 0xc2b2ae3d)
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b)
   h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35)
   return h ^ (h >>> 16)

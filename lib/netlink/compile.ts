@@ -1,3 +1,4 @@
+import type { Part } from './stencil.js'
 import type { Field, Struct } from './struct.js'
 import type { NamedRow } from './table.js'
 import type { Writer } from './writer.js'
@@ -80,6 +81,21 @@ export function compileWriter<T>(
   return constants.build('writer, value', body)
 }
 
+/** Puts the values of an object at their places in a message, save those that are in `last`, which it keeps. */
+export type StencilFill<T> = (bytes: Uint8Array, value: T, last: unknown[], nothing: unknown) => void
+
+/** Puts parts, wherever in an object they are, at their places in a message; what the object does not have is put as zero. */
+export function compileFill<T>(parts: readonly Part[]): StencilFill<T> | undefined {
+  const constants = new Constants()
+  const lines = parts.map(({ attribute, part, offset, codec }, index) => {
+    const whole = property('value', attribute)
+    const found = part === undefined ? whole : `${whole} === undefined ? undefined : ${property(whole, part)}`
+    const put = `${constants.add(codec.put)}(bytes, ${offset}, x === undefined ? ${constants.add(codec.zero)} : x)`
+    return `x = ${found}\nif (x !== last[${index}]) { last[${index}] = nothing; ${put}; last[${index}] = x }`
+  })
+  return constants.build('bytes, value, last, nothing', `let x\n${lines.join('\n')}`)
+}
+
 export type SetSame<T> = (a: T, b: T) => boolean
 
 /**
@@ -97,6 +113,17 @@ export function compileSame<T>(rows: readonly NamedRow[]): SetSame<T> {
   })
   const body = `let x, y\nif (a === b) return true\nif (a.unknown !== b.unknown) return false\n${lines.join('\n')}\nreturn true`
   return constants.build<SetSame<T>>('a, b', body) ?? ((a, b) => a === b)
+}
+
+/** Whether two sets have the same attributes, whatever their values. False where a set nests, or has what no row is for. */
+export function compileAlike<T>(rows: readonly NamedRow[]): SetSame<T> | undefined {
+  const lines = rows.map(({ name, codec }) => {
+    const [a, b] = [property('a', name), property('b', name)]
+    const differ = `(${a} === undefined) !== (${b} === undefined)`
+    return 'put' in codec ? differ : `${a} !== undefined || ${b} !== undefined`
+  })
+  const strange = 'a.unknown !== undefined || b.unknown !== undefined'
+  return new Constants().build('a, b', `return !(${[...lines, strange].join(' || ')})`)
 }
 
 /** Reads one attribute into `value`; answers whether there is a row for it. */

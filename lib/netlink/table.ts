@@ -2,6 +2,7 @@ import type { UnknownAttribute } from '../../types/flow.js'
 import { DpifError } from '../errors.js'
 import type { Codec } from './codec.js'
 import {
+  compileAlike,
   compileReader,
   compileSame,
   compileWriter,
@@ -50,6 +51,8 @@ export class AttributeSet<T extends object> implements Codec<T> {
   readonly #readRow: SetReader
   /** Whether two values hold the same attributes, spelled the same way; conservative, see {@link compileSame}. */
   readonly same: SetSame<T>
+  /** Whether two values have the same attributes, whatever these say; conservative, see {@link compileAlike}. */
+  readonly alike: SetSame<T>
 
   constructor(name: string, rows: Rows<T>) {
     this.name = name
@@ -58,6 +61,7 @@ export class AttributeSet<T extends object> implements Codec<T> {
     this.#writeRows = compileWriter(this.rows, located) ?? writeLoop(this.rows)
     this.#readRow = compileReader(this.rows) ?? readLoop(this.#byId)
     this.same = compileSame(this.rows)
+    this.alike = compileAlike(this.rows) ?? (() => false)
     this.ids = Object.fromEntries(this.rows.map((row) => [row.name, row.id])) as typeof this.ids
   }
 

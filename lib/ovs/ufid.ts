@@ -1,68 +1,131 @@
 import { createHash } from 'node:crypto'
-import type { Ufid } from '../../types/flow.js'
+import type { FlowId, Ufid } from '../../types/flow.js'
 import { DpifError } from '../errors.js'
+import { s32 } from '../netlink/integers.js'
 import { Scanner } from '../netlink/scanner.js'
-import { LITTLE } from '../netlink/writer.js'
 
-// A ufid is 16 bytes to the kernel, and four 32-bit words in host order to OVS, which prints the words. Both spellings are made
-// once per flow, on the way of every put and every dumped flow, so they are written out by hand.
+// A ufid is 16 bytes to the kernel, and four 32-bit words in host order to OVS, which prints the words. It is read or written once
+// for every put and every dumped flow, so that is written out by hand.
 
-/** Where in the text the two digits of each byte stand, in the order of the text. */
-const positions = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34]
-/** Which of the 16 bytes these digits are. */
-const places = positions.map((_, index) => (LITTLE ? index ^ 3 : index))
-const dashes = [8, 13, 18, 23]
-const hexDigits = '0123456789abcdef'
-/** The ufid being written; its dashes stay. One string made of it is twice as fast as 20 joined ones. */
-const text = Buffer.from('00000000-0000-0000-0000-000000000000', 'latin1')
-/** 0-15 for a hex digit, 255 for every other character up to 255. */
-const digit = Uint8Array.from({ length: 256 }, (_, code) => {
-  const value = Number.parseInt(String.fromCharCode(code), 16)
-  return Number.isNaN(value) ? 255 : value
+/** Digits are 4 bits, so four of them leave the upper 16 bits free to say what was wrong with any, or worth knowing. */
+const NO_DIGIT = 1 << 16
+const UPPER_CASE = 1 << 17
+const NO_DIGITS = 0x11110000
+const UPPER_CASES = 0x22220000
+const digit = Int32Array.from({ length: 256 }, (_, code) => {
+  const character = String.fromCharCode(code)
+  const value = Number.parseInt(character, 16)
+  if (Number.isNaN(value)) return NO_DIGIT
+  return character === character.toLowerCase() ? value : value | UPPER_CASE
 })
 
-/** Writes the 16 bytes of OVS_FLOW_ATTR_UFID. Throws a TypeError when `ufid` is none; `bytes` then holds rubbish. */
-export function putUfid(bytes: Uint8Array, at: number, ufid: Ufid): void {
-  let wrong = ufid.length === 36 ? 0 : 1
-  for (const dash of dashes) wrong |= ufid.charCodeAt(dash) ^ 45
-  for (let index = 0; index < 16; index++) {
-    const position = positions[index] as number
-    const high = digit[ufid.charCodeAt(position)] ?? 255
-    const low = digit[ufid.charCodeAt(position + 1)] ?? 255
-    wrong |= (high | low) & 0xf0
-    bytes[at + (places[index] as number)] = (high << 4) | low
+function digitAt(ufid: Ufid, at: number): number {
+  const code = ufid.charCodeAt(at)
+  return code < 256 ? (digit[code] as number) : NO_DIGIT
+}
+
+function fourDigits(ufid: Ufid, at: number): number {
+  return (
+    (digitAt(ufid, at) << 12) |
+    (digitAt(ufid, at + 1) << 8) |
+    (digitAt(ufid, at + 2) << 4) |
+    digitAt(ufid, at + 3)
+  )
+}
+
+const DASH = 45
+
+/** A ufid that was read; see {@link FlowId}. */
+export class ParsedUfid implements FlowId {
+  /** In lower case. */
+  readonly ufid: Ufid
+  readonly w0: number
+  readonly w1: number
+  readonly w2: number
+  readonly w3: number
+
+  /** Throws a TypeError when `ufid` is none. */
+  constructor(ufid: Ufid) {
+    const a = fourDigits(ufid, 0)
+    const b = fourDigits(ufid, 4)
+    const c = fourDigits(ufid, 9)
+    const d = fourDigits(ufid, 14)
+    const e = fourDigits(ufid, 19)
+    const f = fourDigits(ufid, 24)
+    const g = fourDigits(ufid, 28)
+    const h = fourDigits(ufid, 32)
+    const all = a | b | c | d | e | f | g | h
+    const dashed =
+      ufid.charCodeAt(8) === DASH &&
+      ufid.charCodeAt(13) === DASH &&
+      ufid.charCodeAt(18) === DASH &&
+      ufid.charCodeAt(23) === DASH
+    if (!dashed || ufid.length !== 36 || (all & NO_DIGITS) !== 0) {
+      throw new TypeError(`'${ufid}' is not a ufid like 3f2a9c10-0000-4000-8000-0123456789ab`)
+    }
+    this.ufid = (all & UPPER_CASES) === 0 ? ufid : ufid.toLowerCase()
+    this.w0 = (a << 16) | (b & 0xffff)
+    this.w1 = (c << 16) | (d & 0xffff)
+    this.w2 = (e << 16) | (f & 0xffff)
+    this.w3 = (g << 16) | (h & 0xffff)
   }
-  if (wrong !== 0) throw new TypeError(`'${ufid}' is not a ufid like 3f2a9c10-0000-4000-8000-0123456789ab`)
 }
 
-const wordBytes = new Uint8Array(16)
-const fourWords = new Uint32Array(wordBytes.buffer)
-
-/** The four words OVS prints, as integers: for tables. Throws a TypeError when `ufid` is none. */
-export function readUfid(ufid: Ufid, words: Uint32Array): void {
-  putUfid(wordBytes, 0, ufid)
-  words.set(fourWords)
+/** Writes the 16 bytes of OVS_FLOW_ATTR_UFID. */
+export function putUfid(bytes: Uint8Array, at: number, { w0, w1, w2, w3 }: FlowId): void {
+  s32.put(bytes, at, w0)
+  s32.put(bytes, at + 4, w1)
+  s32.put(bytes, at + 8, w2)
+  s32.put(bytes, at + 12, w3)
 }
 
-/** The 16 bytes of OVS_FLOW_ATTR_UFID. Throws a TypeError when `ufid` is none. */
-export function ufidToBytes(ufid: Ufid): Uint8Array {
+/** The 16 bytes of OVS_FLOW_ATTR_UFID. */
+export function ufidToBytes(id: FlowId): Uint8Array {
   const bytes = new Uint8Array(16)
-  putUfid(bytes, 0, ufid)
+  putUfid(bytes, 0, id)
   return bytes
 }
 
-/** The ufid in the 16 bytes from `at` on. */
-export function ufidFromBytes(bytes: Uint8Array, at = 0): Ufid {
-  if (at + 16 > bytes.length) {
-    throw new DpifError('BAD_MESSAGE', `${Math.max(0, bytes.length - at)} bytes where a ufid of 16 belongs`)
+/** The ufid in 16 bytes somewhere; its text is made when asked for. */
+export class UfidInBytes implements FlowId {
+  readonly w0: number
+  readonly w1: number
+  readonly w2: number
+  readonly w3: number
+
+  /** Throws BAD_MESSAGE when the bytes end before the ufid does. */
+  constructor(bytes: Uint8Array, at: number) {
+    if (at + 16 > bytes.length) {
+      throw new DpifError('BAD_MESSAGE', `${Math.max(0, bytes.length - at)} bytes where a ufid of 16 belongs`)
+    }
+    this.w0 = s32.take(bytes, at)
+    this.w1 = s32.take(bytes, at + 4)
+    this.w2 = s32.take(bytes, at + 8)
+    this.w3 = s32.take(bytes, at + 12)
   }
-  for (let index = 0; index < 16; index++) {
-    const byte = bytes[at + (places[index] as number)] as number
-    const position = positions[index] as number
-    text[position] = hexDigits.charCodeAt(byte >> 4)
-    text[position + 1] = hexDigits.charCodeAt(byte & 15)
+
+  get ufid(): Ufid {
+    formatQuad(0, this.w0 >>> 16)
+    formatQuad(4, this.w0)
+    formatQuad(9, this.w1 >>> 16)
+    formatQuad(14, this.w1)
+    formatQuad(19, this.w2 >>> 16)
+    formatQuad(24, this.w2)
+    formatQuad(28, this.w3 >>> 16)
+    formatQuad(32, this.w3)
+    return text.toString('latin1')
   }
-  return text.toString('latin1')
+}
+
+/** The ufid being written; its dashes stay. One string made of it is twice as fast as 20 joined ones. */
+const text = Buffer.from('00000000-0000-0000-0000-000000000000', 'latin1')
+const characterOf = Buffer.from('0123456789abcdef', 'latin1')
+
+function formatQuad(at: number, value: number): void {
+  text[at] = characterOf[(value >> 12) & 15] as number
+  text[at + 1] = characterOf[(value >> 8) & 15] as number
+  text[at + 2] = characterOf[(value >> 4) & 15] as number
+  text[at + 3] = characterOf[value & 15] as number
 }
 
 /**

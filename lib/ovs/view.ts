@@ -1,17 +1,16 @@
 import type { Action } from '../../types/action.js'
-import type { FlowView } from '../../types/backend.js'
+import type { FlowView, RawFlow } from '../../types/backend.js'
 import type { Failure } from '../../types/errors.js'
-import type { FlowKey, Ufid } from '../../types/flow.js'
-import type { FlowSpec } from '../../types/op.js'
+import type { FlowId, FlowKey, Ufid } from '../../types/flow.js'
+import type { FlowSpec, PutMode } from '../../types/op.js'
 import { DpifError } from '../errors.js'
-import { u32 } from '../netlink/integers.js'
-import { AttributeCursor } from '../netlink/reader.js'
+import { u16, u32 } from '../netlink/integers.js'
 import type { Struct } from '../netlink/struct.js'
 import { Writer } from '../netlink/writer.js'
 import { actionList } from './action.js'
 import { flowKey } from './key.js'
 import { parseActions, parseKey } from './text.js'
-import { ufidOfKey } from './ufid.js'
+import { ParsedUfid, ufidOfKey } from './ufid.js'
 
 /** The mask that matches every attribute of `key` exactly: what the kernel takes an absent mask for. */
 export function exactMask(key: FlowKey): FlowKey {
@@ -59,38 +58,37 @@ export function ufidFor(key: FlowKey): Ufid {
 }
 
 /** Ufid and typed key of what an op names. Throws a TypeError when it names nothing. */
-export function identify(op: Identified): { readonly ufid: Ufid; readonly key?: FlowKey } {
+export function identify(op: Identified): { readonly id: FlowId; readonly key?: FlowKey } {
   if (op.key === undefined) {
     if (op.ufid === undefined)
       throw new TypeError('an op needs a ufid or a key to say which flow it is about')
-    return { ufid: op.ufid.toLowerCase() }
+    return { id: new ParsedUfid(op.ufid) }
   }
   const { key, ufid = op.ufid } = readKey(op.key)
-  return { ufid: ufid?.toLowerCase() ?? ufidFor(key), key }
+  return { id: new ParsedUfid(ufid ?? ufidFor(key)), key }
 }
 
 /** A flow in any spelling, as every room below wants to look at it. Throws SYNTAX, BAD_MESSAGE or a TypeError. */
-export function viewOf(spec: FlowSpec): FlowView {
-  if (typeof spec.key === 'string' && spec.mask !== undefined) {
-    throw new TypeError('a key in text form brings its own mask; leave out `mask`')
+export function viewOf(spec: FlowSpec, mode: PutMode): FlowView {
+  const { key, mask, actions, ufid } = spec
+  if (typeof key === 'string') {
+    if (mask !== undefined) throw new TypeError('a key in text form brings its own mask; leave out `mask`')
+    const parsed = parseKey(key)
+    return new TypedView(parsed.ufid ?? ufid, mode, parsed.key, parsed.mask, readActions(actions))
   }
-  if (
-    spec.key instanceof Uint8Array &&
-    spec.actions instanceof Uint8Array &&
-    (spec.mask === undefined || spec.mask instanceof Uint8Array)
-  ) {
-    return new RawView(spec as RawSpec)
+  if (!(key instanceof Uint8Array)) {
+    if (typeof key !== 'object' || key === null)
+      throw new TypeError(`a flow's key is an object, text or raw bytes, not ${key}`)
+    return new TypedView(ufid, mode, key, readMask(mask), readActions(actions))
   }
-  const { key, mask, ufid = spec.ufid } = readKey(spec.key)
-  const bits = mask ?? (spec.mask instanceof Uint8Array ? readKey(spec.mask).key : spec.mask)
-  return {
-    ufid: ufid?.toLowerCase() ?? ufidFor(key),
-    ufidGiven: ufid !== undefined,
-    inPort: key.inPort,
-    key,
-    mask: bits ?? exactMask(key),
-    actions: readActions(spec.actions),
+  if (actions instanceof Uint8Array && (mask === undefined || mask instanceof Uint8Array)) {
+    return new RawView(mode, spec as RawSpec)
   }
+  return new TypedView(ufid, mode, readKey(key).key, readMask(mask), readActions(actions))
+}
+
+function readMask(mask: FlowSpec['mask']): FlowKey | undefined {
+  return mask instanceof Uint8Array ? flowKey.read(mask, 0, mask.length) : mask
 }
 
 function readActions(actions: FlowSpec['actions']): readonly Action[] {
@@ -102,38 +100,64 @@ function readActions(actions: FlowSpec['actions']): readonly Action[] {
   return actions
 }
 
-interface RawSpec {
-  readonly ufid?: Ufid
-  readonly key: Uint8Array
-  readonly mask?: Uint8Array
-  readonly actions: Uint8Array
+class TypedView extends ParsedUfid implements FlowView {
+  readonly mode: PutMode
+  readonly ufidGiven: boolean
+  readonly key: FlowKey
+  readonly mask: FlowKey
+  readonly actions: readonly Action[]
+
+  constructor(
+    ufid: Ufid | undefined,
+    mode: PutMode,
+    key: FlowKey,
+    mask: FlowKey | undefined,
+    actions: readonly Action[],
+  ) {
+    super(ufid ?? ufidFor(key))
+    this.mode = mode
+    this.ufidGiven = ufid !== undefined
+    this.key = key
+    this.mask = mask ?? exactMask(key)
+    this.actions = actions
+  }
+
+  get inPort(): number | undefined {
+    return this.key.inPort
+  }
+
+  get raw(): undefined {
+    return undefined
+  }
 }
 
+type RawSpec = RawFlow & Pick<FlowSpec, 'ufid'>
+
 /** Raw attributes are decoded only for those who look, and sent as they are. */
-class RawView implements FlowView {
-  readonly raw: NonNullable<FlowView['raw']>
-  readonly ufid: Ufid
+class RawView extends ParsedUfid implements FlowView {
+  readonly mode: PutMode
+  readonly raw: RawFlow
   readonly ufidGiven: boolean
   #key: FlowKey | undefined
   #mask: FlowKey | undefined
   #actions: readonly Action[] | undefined
 
-  constructor({ ufid, ...raw }: RawSpec) {
-    this.raw = raw
-    this.ufidGiven = ufid !== undefined
-    this.ufid = ufid?.toLowerCase() ?? ufidFor(this.key)
+  constructor(mode: PutMode, spec: RawSpec) {
+    super(spec.ufid ?? ufidFor(flowKey.read(spec.key, 0, spec.key.length)))
+    this.mode = mode
+    this.raw = spec
+    this.ufidGiven = spec.ufid !== undefined
   }
 
   get inPort(): number | undefined {
     const { key } = this.raw
-    const cursor = new AttributeCursor(key, 0, key.length)
-    try {
-      return cursor.seek(flowKey.ids.inPort) ? u32.read(key, cursor.start, cursor.end) : undefined
-    } catch (error) {
-      // Whether these bytes are a key is said by whoever decodes them.
-      if (error instanceof DpifError) return undefined
-      throw error
+    // Whether these bytes are a key is said by whoever decodes them.
+    for (let at = 0; at + 8 <= key.length; ) {
+      const size = u16.take(key, at)
+      if (u16.take(key, at + 2) === flowKey.ids.inPort) return size === 8 ? u32.take(key, at + 4) : undefined
+      at += Math.max(4, (size + 3) & ~3)
     }
+    return undefined
   }
 
   get key(): FlowKey {

@@ -142,13 +142,13 @@ TEST("a large batch is cut by count, and the order is kept") {
   Room room;
   room.answer([&](std::uint32_t base) {
     room.kernel.say(nak(base + 200, ENOENT));
-    room.kernel.say(ack(base + 255));
+    room.kernel.say(ack(base + 1023));
   });
-  const auto result = room.exchange(batch_of(600));
+  const auto result = room.exchange(batch_of(2400));
   EQUAL(room.kernel.sent.size(), 3u);
-  EQUAL(room.kernel.sent.at(0).size(), 256u * 20);
-  EQUAL(room.kernel.sent.at(2).size(), 88u * 20);
-  EQUAL(load<nlmsghdr>(room.kernel.sent.at(2)).nlmsg_seq, 513u);
+  EQUAL(room.kernel.sent.at(0).size(), 1024u * 20);
+  EQUAL(room.kernel.sent.at(2).size(), 352u * 20);
+  EQUAL(load<nlmsghdr>(room.kernel.sent.at(2)).nlmsg_seq, 2049u);
   EQUAL(failures_of(result), "200:2 ");
 }
 
@@ -165,9 +165,9 @@ TEST("a small receive buffer makes small sends") {
 TEST("a batch is cut by bytes, and a message above the bound goes alone") {
   Room room;
   room.answer([&](std::uint32_t base) { room.kernel.say(ack(base)); });
-  room.exchange(batch_of(1) + batch_of(1, 200 << 10) + batch_of(1));
+  room.exchange(batch_of(1) + batch_of(1, 600 << 10) + batch_of(1));
   EQUAL(room.kernel.sent.size(), 3u);
-  EQUAL(room.kernel.sent.at(1).size(), 16u + (200 << 10));
+  EQUAL(room.kernel.sent.at(1).size(), 16u + (600 << 10));
 }
 
 TEST("after an overflow what is proven stays proven and the rest is unknown, and nothing is sent twice") {
@@ -195,10 +195,10 @@ TEST("an overflow that spares the last answer still leaves the silent ones unkno
 TEST("a lost ACK makes the silent messages of its send unknown, and later sends go on") {
   Room room;
   room.answer([&](std::uint32_t base) { room.kernel.say(nak(base, EPERM)); });
-  const auto result = room.exchange(batch_of(258));
-  EQUAL(result.failures.size(), 256u);
+  const auto result = room.exchange(batch_of(1026));
+  EQUAL(result.failures.size(), 1024u);
   EQUAL(result.failures.at(0).refusal.error, EPERM);
-  EQUAL(result.failures.at(255).refusal.error, ENOBUFS);
+  EQUAL(result.failures.at(1023).refusal.error, ENOBUFS);
   EQUAL(room.kernel.sent.size(), 2u);
 }
 
@@ -236,15 +236,15 @@ TEST("when a send fails, it and what follows was not carried out") {
     room.kernel.on_send = [&room, error](const Blob& bytes) {
       if (room.kernel.sent.size() == 2) return error;
       room.kernel.say(nak(load<nlmsghdr>(bytes).nlmsg_seq + 7, EEXIST));
-      room.kernel.say(ack(load<nlmsghdr>(bytes).nlmsg_seq + 255));
+      room.kernel.say(ack(load<nlmsghdr>(bytes).nlmsg_seq + 1023));
       return 0;
     };
-    const auto result = room.exchange(batch_of(600));
+    const auto result = room.exchange(batch_of(1368));
     OK(!result.error);
     EQUAL(room.kernel.sent.size(), 2u);
     EQUAL(result.failures.size(), 1u + 344);
     EQUAL(result.failures.at(0).index, 7u);
-    EQUAL(result.failures.at(1).index, 256u);
+    EQUAL(result.failures.at(1).index, 1024u);
     EQUAL(result.failures.at(344).refusal.error, error);
   }
 }

@@ -19,7 +19,7 @@ import { messagesOf } from '../../lib/netlink/reader.js'
 import { Writer } from '../../lib/netlink/writer.js'
 import { actionList } from '../../lib/ovs/action.js'
 import { flowKey } from '../../lib/ovs/key.js'
-import { ufidToBytes } from '../../lib/ovs/ufid.js'
+import { ParsedUfid, ufidToBytes } from '../../lib/ovs/ufid.js'
 import { verdicts } from '../../lib/tc/action/kind.js'
 import { directions } from '../../lib/tc/action/mirred.js'
 import type { TcAction } from '../../lib/tc/action/index.js'
@@ -225,7 +225,7 @@ t.test('the last filter of a port that another process removed is one that is no
 const takers = {
   /** Processes begin with handles of their own, so this one is made to take just the handle of ours. */
   'under our very handle': async ({ kernel }, { ifindex, info = 0, handle = 0 }) => {
-    const theirs = foreign('10.0.0.2', ufidToBytes(ufid(2)))
+    const theirs = foreign('10.0.0.2', ufidToBytes(new ParsedUfid(ufid(2))))
     const { errno } = await filter(kernel, types.NEWTFILTER, { ifindex, info, handle }, theirs, CREATE | EXCL)
     return errno
   },

@@ -2,17 +2,18 @@ import fc from 'fast-check'
 import t from 'tap'
 import { UfidTable } from '../../lib/memory/ufid-table.js'
 
-const id = (n: number) => Uint32Array.of(n, n >>> 3, 0x4000_8000, n % 3)
+const id = (n: number) => ({ w0: n, w1: n >>> 3, w2: 0x4000_8000, w3: n % 3 })
+const numbered = (n: number) => ({ w0: n, w1: 0, w2: 0, w3: 0 })
 
 t.test('it is a map, whatever is inserted and removed', async () => {
   const step = fc.tuple(
     fc.constantFrom('insert', 'remove'),
-    fc.nat(90),
-    fc.integer({ min: 1, max: 0xffff_ffff }),
+    fc.nat(900),
+    fc.integer({ min: -0x8000_0000, max: 0x7fff_ffff }).filter((value) => value !== 0),
   )
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 400 }), (steps) => {
-      const table = new UfidTable(2, 4)
+    fc.property(fc.array(step, { maxLength: 1500 }), (steps) => {
+      const table = new UfidTable(2)
       const model = new Map<number, number>()
       for (const [verb, n, value] of steps) {
         const found = table.find(id(n))
@@ -27,9 +28,9 @@ t.test('it is a map, whatever is inserted and removed', async () => {
       }
       if (table.size !== model.size) return false
       const seen = new Set<number>()
-      table.each((words) => seen.add(words[0] as number))
+      table.each((words) => seen.add(words.w0))
       if (seen.size !== model.size) return false
-      for (let n = 0; n <= 90; n++) {
+      for (let n = 0; n <= 900; n++) {
         const position = table.find(id(n))
         if (
           position < 0
@@ -40,20 +41,20 @@ t.test('it is a map, whatever is inserted and removed', async () => {
       }
       return true
     }),
-    { numRuns: 300 },
+    { numRuns: 100 },
   )
 })
 
 t.test('numbered ids spread, so that a look-up stays short', async (t) => {
   const table = new UfidTable(1)
   const count = 100_000
-  for (let n = 0; n < count; n++) table.insert(Uint32Array.of(n, 0, 0, 0), 1)
-  for (let n = 0; n < count; n += 2) table.remove(table.find(Uint32Array.of(n, 0, 0, 0)))
+  for (let n = 0; n < count; n++) table.insert(numbered(n), 1)
+  for (let n = 0; n < count; n += 2) table.remove(table.find(numbered(n)))
   t.equal(table.size, count / 2)
   for (let n = 0; n < count; n++) {
-    if (table.find(Uint32Array.of(n, 0, 0, 0)) >= 0 !== (n % 2 === 1)) t.fail(`${n} is lost or left over`)
+    if (table.find(numbered(n)) >= 0 !== (n % 2 === 1)) t.fail(`${n} is lost or left over`)
   }
   table.clear()
   t.equal(table.size, 0)
-  t.equal(table.find(Uint32Array.of(1, 0, 0, 0)), -1)
+  t.equal(table.find(numbered(1)), -1)
 })

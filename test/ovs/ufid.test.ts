@@ -2,7 +2,18 @@ import fc from 'fast-check'
 import t from 'tap'
 import { DpifError } from '../../lib/errors.js'
 import { LITTLE } from '../../lib/netlink/writer.js'
-import { formatUfid, parseUfid, putUfid, ufidFromBytes, ufidOfKey, ufidToBytes } from '../../lib/ovs/ufid.js'
+import {
+  formatUfid,
+  ParsedUfid,
+  parseUfid,
+  putUfid,
+  UfidInBytes,
+  ufidOfKey,
+  ufidToBytes,
+} from '../../lib/ovs/ufid.js'
+
+const toBytes = (ufid: string) => ufidToBytes(new ParsedUfid(ufid))
+const fromBytes = (bytes: Uint8Array, at = 0) => new UfidInBytes(bytes, at).ufid
 
 const ufid = '3f2a9c10-0123-4567-89ab-cdef01234567'
 // biome-ignore format: one word per line
@@ -14,32 +25,34 @@ const words = [
 ]
 
 t.test('a ufid is four words in the order of the machine', { skip: !LITTLE && 'big-endian' }, async (t) => {
-  t.same(ufidToBytes(ufid), Uint8Array.from(words))
-  t.equal(ufidFromBytes(Uint8Array.from(words)), ufid)
+  t.same(toBytes(ufid), Uint8Array.from(words))
+  t.equal(fromBytes(Uint8Array.from(words)), ufid)
 })
 
 t.test('it can lie anywhere', async (t) => {
   const bytes = new Uint8Array(20).fill(0xee)
-  putUfid(bytes, 3, ufid)
-  t.equal(ufidFromBytes(bytes, 3), ufid)
+  putUfid(bytes, 3, new ParsedUfid(ufid))
+  t.equal(fromBytes(bytes, 3), ufid)
   t.same([...bytes.subarray(0, 3), ...bytes.subarray(19)], [0xee, 0xee, 0xee, 0xee])
-  t.throws(() => ufidFromBytes(bytes, 5), new DpifError('BAD_MESSAGE', '15 bytes where a ufid of 16 belongs'))
+  t.throws(() => fromBytes(bytes, 5), new DpifError('BAD_MESSAGE', '15 bytes where a ufid of 16 belongs'))
 })
 
 t.test('all bytes go to text and back', async () => {
   fc.assert(
     fc.property(fc.uint8Array({ minLength: 16, maxLength: 16 }), (bytes) => {
-      const text = ufidFromBytes(bytes)
+      const text = fromBytes(bytes)
       return (
-        parseUfid(text.toUpperCase()) === text &&
-        ufidToBytes(text).every((byte, index) => byte === bytes[index])
+        parseUfid(text.toUpperCase()) === text && toBytes(text).every((byte, index) => byte === bytes[index])
       )
     }),
   )
 })
 
 t.test('upper case is read, too', async (t) => {
-  t.same(ufidToBytes(ufid.toUpperCase()), ufidToBytes(ufid))
+  t.same(toBytes(ufid.toUpperCase()), toBytes(ufid))
+  t.equal(new ParsedUfid(ufid.toUpperCase()).ufid, ufid, 'and told in lower case')
+  const { w0, w1, w2, w3 } = new ParsedUfid(ufid)
+  t.same({ ...new UfidInBytes(toBytes(ufid), 0) }, { w0, w1, w2, w3 })
 })
 
 t.test('text that is no ufid is refused with its value', async (t) => {
@@ -48,7 +61,7 @@ t.test('text that is no ufid is refused with its value', async (t) => {
     '', 'x', ufid.slice(1), `${ufid}0`, ufid.replace('-', '0'), ufid.replace('a', 'g'), ufid.replace('a', '\u0161'),
     ufid.replace('a', '\u0131'), ufid.replaceAll('-', ''),
   ]) {
-    t.throws(() => ufidToBytes(wrong), new TypeError(`'${wrong}' is not a ufid like 3f2a9c10-0000-4000-8000-0123456789ab`))
+    t.throws(() => toBytes(wrong), new TypeError(`'${wrong}' is not a ufid like 3f2a9c10-0000-4000-8000-0123456789ab`))
     t.throws(() => parseUfid(wrong), { code: 'SYNTAX' })
   }
 })

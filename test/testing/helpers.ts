@@ -9,6 +9,7 @@ import { commands } from '../../lib/ovs/family.js'
 import { type DatapathBody, datapath } from '../../lib/ovs/datapath.js'
 import { type FlowBody, flow } from '../../lib/ovs/flow.js'
 import { type VportBody, vport } from '../../lib/ovs/vport.js'
+import { ParsedUfid } from '../../lib/ovs/ufid.js'
 import { exactMask } from '../../lib/ovs/view.js'
 import { hooks, type TcBody, tcMessage, types } from '../../lib/tc/message.js'
 import { Families } from '../../lib/transport/family.js'
@@ -144,7 +145,13 @@ export function view(
   parts: Partial<Omit<FlowView, 'inPort'>> & Pick<FlowView, 'key'>,
 ): FlowView {
   const { inPort } = parts.key
-  return { ufid, ufidGiven: true, inPort, mask: exactMask(parts.key), actions: [], ...parts }
+  const { w0, w1, w2, w3 } = new ParsedUfid(ufid)
+  return {
+    ...{ ufid, w0, w1, w2, w3, ufidGiven: true, mode: 'create', inPort },
+    mask: exactMask(parts.key),
+    actions: [],
+    ...parts,
+  }
 }
 
 export const CREATE = flags.CREATE

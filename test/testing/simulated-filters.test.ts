@@ -1,3 +1,4 @@
+import { ParsedUfid } from '../../lib/ovs/ufid.js'
 import t from 'tap'
 import type { Action } from '../../types/action.js'
 import type { FlowKey } from '../../types/flow.js'
@@ -279,6 +280,6 @@ t.test('TcBackend finds in it what it put there', async (t) => {
   ])
   t.match(replaced?.stats, { packets: 1n })
   await backend.flush()
-  const [gone] = await backend.operate([{ verb: 'get', ufid: id }])
+  const [gone] = await backend.operate([{ verb: 'get', id: new ParsedUfid(id) }])
   t.equal(gone?.error?.code, 'NOT_FOUND')
 })

@@ -1,3 +1,4 @@
+import { ParsedUfid } from '../../lib/ovs/ufid.js'
 import t from 'tap'
 import type { Action } from '../../types/action.js'
 import type { FlowKey } from '../../types/flow.js'
@@ -201,7 +202,7 @@ t.test('OvsBackend finds in it what it put there', async (t) => {
     t.match(found.stats, { packets: 1n, bytes: 60n })
   }
   await backend.flush()
-  const [gone] = await backend.operate([{ verb: 'get', ufid: id }])
+  const [gone] = await backend.operate([{ verb: 'get', id: new ParsedUfid(id) }])
   t.equal(gone?.error?.code, 'NOT_FOUND')
   const [bad] = await backend.operate([{ verb: 'create', flow: view(id, { key: noFlags }), choice }])
   t.match(bad?.error, { code: 'INVALID', path: 'tcpFlags' })

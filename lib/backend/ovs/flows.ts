@@ -1,22 +1,30 @@
 import type { Action } from '../../../types/action.js'
-import type { Backend, BackendOp, BackendResult, FlowView } from '../../../types/backend.js'
+import type {
+  Backend,
+  BackendOp,
+  BackendResult,
+  DumpedFlow,
+  FlowView,
+  Unmade,
+} from '../../../types/backend.js'
 import type { Failure } from '../../../types/errors.js'
-import type { FlowKey, FlowStats, Ufid } from '../../../types/flow.js'
-import type { Flow } from '../../../types/op.js'
+import type { FlowId, FlowKey, FlowStats, Ufid } from '../../../types/flow.js'
 import type { MessageFailure, Transport } from '../../../types/transport.js'
 import type { Codec } from '../../netlink/codec.js'
 import { beginMessage, endMessage, flags } from '../../netlink/message.js'
 import { eachAttribute, type Message, messagesOf } from '../../netlink/reader.js'
 import { Writer } from '../../netlink/writer.js'
-import { actionList, sameOutputs } from '../../ovs/action.js'
+import { actionList } from '../../ovs/action.js'
 import { commands, ovsHeader } from '../../ovs/family.js'
 import { flow as flowFamily, ufidFlags } from '../../ovs/flow.js'
 import { flowKey } from '../../ovs/key.js'
 import { violationsOf } from '../../ovs/rules.js'
-import { putUfid, ufidFromBytes } from '../../ovs/ufid.js'
+import { ParsedUfid, putUfid, UfidInBytes } from '../../ovs/ufid.js'
 import { inputFailure, ufidFor } from '../../ovs/view.js'
 import { inSlices, kernelFailure, throwFirst } from '../failure.js'
+import { Templates } from '../templates.js'
 import type { FamilyId } from './family.js'
+import { FlowTemplate } from './template.js'
 
 /**
  * Flows in the table of the openvswitch module, reached over generic netlink.
@@ -58,14 +66,13 @@ export class OvsBackend implements Backend {
   async #attempt(ops: readonly BackendOp[], by: 'ufid' | 'key'): Promise<BackendResult[]> {
     const family = await this.#id(flowFamily)
     const writer = this.#writer
-    const repeats = new Repeats()
     const results: BackendResult[] = ops.map(() => succeeded)
     // The ops that could be written, in the order of their messages.
     const sent: number[] = []
     for (const [index, op] of ops.entries()) {
       const start = writer.length
       try {
-        this.#writeOp(writer, family, op, by, repeats)
+        this.#writeOp(writer, family, op, by)
         sent.push(index)
       } catch (error) {
         // A value that does not fit its field is found when it is written.
@@ -88,35 +95,82 @@ export class OvsBackend implements Backend {
     for (const failure of failures) {
       const index = sent[failure.index] ?? -1
       const op = ops[index]
-      if (op !== undefined) results[index] = { error: this.#failureOf(op, failure) }
+      if (op !== undefined)
+        results[index] = {
+          error: this.#failureOf(verbOf(op), idOf(op), failure, 'flow' in op ? op.flow : undefined),
+        }
     }
     return results
   }
 
-  #writeOp(writer: Writer, family: number, op: BackendOp, by: 'ufid' | 'key', repeats: Repeats): void {
-    const { cmd, messageFlags } = requestOf(op)
+  async create(flows: readonly FlowView[]): Promise<readonly Unmade[]> {
+    const family = await this.#id(flowFamily)
+    const writer = this.#writer
+    const templates = new Templates<FlowTemplate>()
+    const unmade: Unmade[] = []
+    // Positions in the list, in the order of the messages.
+    const sent: number[] = []
+    for (let index = 0; index < flows.length; index++) {
+      const flow = flows[index] as FlowView
+      const start = writer.length
+      try {
+        const template = templates.find(flow)
+        if (template !== undefined) template.write(writer, flow)
+        else this.#writeCreate(writer, family, flow, templates)
+        sent.push(index)
+      } catch (error) {
+        // A value that does not fit its field is found when it is written.
+        writer.truncate(start)
+        unmade.push({ index, error: failureOrReset(error, writer) })
+      }
+    }
+    if (sent.length === 0) return unmade
+    // A batch is read before the call returns, so the next one can be written while the kernel works on it.
+    const exchange = this.#transport.exchange('generic', writer.view())
+    writer.reset()
+    const { failures } = await exchange
+    for (const failure of failures) {
+      const index = sent[failure.index] ?? -1
+      const flow = flows[index]
+      if (flow !== undefined) unmade.push({ index, error: this.#failureOf('put', flow, failure, flow) })
+    }
+    return unmade.sort((a, b) => a.index - b.index)
+  }
+
+  #writeCreate(writer: Writer, family: number, flow: FlowView, templates: Templates<FlowTemplate>): void {
+    const at = this.#begin(writer, family, commands.NEW, EXCLUSIVELY)
+    const from = writer.length - at
+    putUfid(writer.bytes, writer.attribute(ids.ufid, 16), flow)
+    writeFlow(writer, flow)
+    endMessage(writer, at)
+    templates.keep(FlowTemplate.from(writer.bytes.slice(at, writer.length), from, flow))
+  }
+
+  #begin(writer: Writer, family: number, cmd: number, messageFlags: number): number {
     const at = beginMessage(writer, family, messageFlags)
     const header = writer.reserve(ovsHeader.size)
     ovsHeader.put(writer.bytes, header, { cmd, version: flowFamily.version, dpIfindex: this.#dpIfindex })
-    if (by === 'ufid') {
-      const ufid = writer.attribute(ids.ufid, 16)
-      putUfid(writer.bytes, ufid, op.verb === 'create' || op.verb === 'replace' ? op.flow.ufid : op.ufid)
-    }
-    if (op.verb === 'create' || op.verb === 'replace') writeFlow(writer, op.flow, repeats)
+    return at
+  }
+
+  #writeOp(writer: Writer, family: number, op: BackendOp, by: 'ufid' | 'key'): void {
+    const { cmd, messageFlags } = requestOf(op)
+    const at = this.#begin(writer, family, cmd, messageFlags)
+    if (by === 'ufid') putUfid(writer.bytes, writer.attribute(ids.ufid, 16), idOf(op))
+    if (op.verb === 'create' || op.verb === 'replace') writeFlow(writer, op.flow)
     else if (by === 'key') writeNested(writer, ids.key, flowKey, op.key ?? {})
     if (op.verb === 'replace' && op.zeroStats) writer.attribute(ids.clear, 0)
     endMessage(writer, at)
   }
 
-  #failureOf(op: BackendOp, failure: MessageFailure): Failure {
-    const ufid = 'flow' in op ? op.flow.ufid : op.ufid
-    const attempt = `${op.verb === 'create' ? 'put' : op.verb} flow ${ufid} in openvswitch`
+  #failureOf(verb: string, { ufid }: FlowId, failure: MessageFailure, flow?: FlowView): Failure {
+    const attempt = `${verb} flow ${ufid} in openvswitch`
     if (failure.errno === ENODEV)
       return kernelFailure(attempt, failure, { backend: 'ovs', code: 'NO_DATAPATH' })
-    if (failure.errno !== EINVAL || !('flow' in op))
+    if (failure.errno !== EINVAL || flow === undefined)
       return kernelFailure(attempt, failure, { backend: 'ovs' })
     try {
-      const { key, mask } = decoded(op.flow)
+      const { key, mask } = decoded(flow)
       const [violation] = violationsOf(key, mask)
       if (violation === undefined) return kernelFailure(attempt, failure, { backend: 'ovs' })
       return kernelFailure(attempt, failure, {
@@ -129,7 +183,7 @@ export class OvsBackend implements Backend {
     }
   }
 
-  async *dump({ terse }: { readonly terse: boolean }): AsyncIterable<Flow> {
+  async *dump({ terse }: { readonly terse: boolean }): AsyncIterable<KernelFlow> {
     const family = await this.#id(flowFamily)
     const writer = new Writer(64)
     const at = beginMessage(writer, family, 0)
@@ -142,8 +196,8 @@ export class OvsBackend implements Backend {
         // The kernel leaves out actions that do not fit in its buffer (ovs_flow_cmd_fill_actions()); a get has more room.
         if (terse || flow.complete) yield flow
         else {
-          const [whole] = await this.operate([{ verb: 'get', ufid: flow.ufid, key: flow.key }])
-          if (whole?.flow !== undefined) yield whole.flow
+          const [whole] = await this.operate([{ verb: 'get', id: flow, key: flow.key }])
+          if (whole?.flow !== undefined) yield whole.flow as KernelFlow
         }
       }
     }
@@ -164,7 +218,7 @@ export class OvsBackend implements Backend {
     for await (const flow of this.dump({ terse: true })) {
       flows.push({
         verb: 'del',
-        ufid: flow.ufid,
+        id: flow,
         ...(flow.ufidPresent ? {} : { key: flow.key }),
         wantStats: false,
       })
@@ -184,6 +238,12 @@ const ENODEV = 19
 const EINVAL = 22
 
 const succeeded: BackendResult = {}
+
+/** CREATE makes NEW exclusive: genetlink used to take EXCL for a dump flag (ovs_flow_cmd_new()). */
+const EXCLUSIVELY = flags.CREATE
+
+const idOf = (op: BackendOp): FlowId => ('flow' in op ? op.flow : op.id)
+const verbOf = ({ verb }: BackendOp): string => (verb === 'create' ? 'put' : verb)
 
 const { ids } = flowFamily.body
 
@@ -205,8 +265,7 @@ function keyOf(op: BackendOp): FlowKey | undefined {
 }
 
 function requestOf(op: BackendOp): { cmd: number; messageFlags: number } {
-  // CREATE makes NEW exclusive: genetlink used to take EXCL for a dump flag (ovs_flow_cmd_new()).
-  if (op.verb === 'create') return { cmd: commands.NEW, messageFlags: flags.CREATE }
+  if (op.verb === 'create') return { cmd: commands.NEW, messageFlags: EXCLUSIVELY }
   if (op.verb === 'get') return { cmd: commands.GET, messageFlags: 0 }
   return { cmd: op.verb === 'del' ? commands.DEL : commands.SET, messageFlags: op.wantStats ? flags.ECHO : 0 }
 }
@@ -229,56 +288,13 @@ function writeRaw(writer: Writer, id: number, data: Uint8Array): void {
   writer.end(at)
 }
 
-/**
- * Flows of one kind mostly have one mask and do the same thing: within a batch, where nobody can change them, the bytes of either
- * are written once and copied from then on.
- */
-class Repeats {
-  readonly #mask = new Repeat<FlowKey>(ids.mask, flowKey, (a, b) => flowKey.same(a, b))
-  readonly #actions = new Repeat<readonly Action[]>(
-    ids.actions,
-    actionList,
-    (a, b) => a === b || sameOutputs(a, b),
-  )
-
-  write(writer: Writer, { mask, actions }: FlowView): void {
-    this.#mask.write(writer, mask)
-    this.#actions.write(writer, actions)
-  }
-}
-
-class Repeat<T> {
-  readonly #id: number
-  readonly #codec: Pick<Codec<T>, 'write'>
-  readonly #same: (a: T, b: T) => boolean
-  #value: T | undefined
-  #start = 0
-  #end = 0
-
-  constructor(id: number, codec: Pick<Codec<T>, 'write'>, same: (a: T, b: T) => boolean) {
-    this.#id = id
-    this.#codec = codec
-    this.#same = same
-  }
-
-  write(writer: Writer, value: T): void {
-    if (this.#value !== undefined && this.#same(this.#value, value)) {
-      writer.repeat(this.#start, this.#end)
-      return
-    }
-    const start = writer.length
-    writeNested(writer, this.#id, this.#codec, value)
-    this.#value = value
-    this.#start = start
-    this.#end = writer.length
-  }
-}
-
-function writeFlow(writer: Writer, flow: FlowView, repeats: Repeats): void {
+function writeFlow(writer: Writer, flow: FlowView): void {
   const { raw } = flow
   if (raw === undefined) {
-    writeNested(writer, ids.key, flowKey, flow.key)
-    repeats.write(writer, flow)
+    const { key, mask, actions } = flow
+    writeNested(writer, ids.key, flowKey, key)
+    writeNested(writer, ids.mask, flowKey, mask)
+    writeNested(writer, ids.actions, actionList, actions)
     return
   }
   writeRaw(writer, ids.key, raw.key)
@@ -287,11 +303,12 @@ function writeFlow(writer: Writer, flow: FlowView, repeats: Repeats): void {
 }
 
 /** A flow in a reply or a dump. Keeps the bytes it came in and decodes what is asked for. */
-class KernelFlow implements Flow {
+class KernelFlow implements DumpedFlow {
   readonly backend = 'ovs'
   readonly offloaded = false
   readonly #bytes: Uint8Array
   readonly #spans: Partial<Record<number, readonly [start: number, end: number]>> = {}
+  #id: FlowId | undefined
   #ufid: Ufid | undefined
   #key: FlowKey | undefined
   #mask: FlowKey | undefined
@@ -309,11 +326,32 @@ class KernelFlow implements Flow {
     return span !== undefined && span[1] - span[0] === 16
   }
 
+  get #named(): FlowId {
+    this.#id ??= this.ufidPresent
+      ? new UfidInBytes(this.#bytes, this.#spans[ids.ufid]?.[0] ?? 0)
+      : new ParsedUfid(ufidFor(this.key))
+    return this.#id
+  }
+
   get ufid(): Ufid {
-    this.#ufid ??= this.ufidPresent
-      ? ufidFromBytes(this.#bytes, this.#spans[ids.ufid]?.[0])
-      : ufidFor(this.key)
+    this.#ufid ??= this.#named.ufid
     return this.#ufid
+  }
+
+  get w0(): number {
+    return this.#named.w0
+  }
+
+  get w1(): number {
+    return this.#named.w1
+  }
+
+  get w2(): number {
+    return this.#named.w2
+  }
+
+  get w3(): number {
+    return this.#named.w3
   }
 
   /** False when the kernel had no room for the actions. */

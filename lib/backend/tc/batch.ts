@@ -1,12 +1,12 @@
-import type { BackendOp, BackendResult, FlowView } from '../../../types/backend.js'
+import type { BackendOp, BackendResult } from '../../../types/backend.js'
 import type { Failure } from '../../../types/errors.js'
-import type { Ufid } from '../../../types/flow.js'
-import type { Choice } from '../../../types/policy.js'
+import type { FlowId } from '../../../types/flow.js'
 import type { Exchange, MessageFailure, Transport } from '../../../types/transport.js'
 import { codeOf, DpifError } from '../../errors.js'
 import { messagesOf } from '../../netlink/reader.js'
 import type { Writer } from '../../netlink/writer.js'
 import { kernelFailure } from '../failure.js'
+import { Templates } from '../templates.js'
 import { FilterFlow, monotonicMs } from './filter.js'
 import type { FilterTemplate } from './template.js'
 import type { PortTable } from './translate.js'
@@ -15,10 +15,9 @@ import type { PortTable } from './translate.js'
 export class Batch {
   readonly writer: Writer
   count = 0
-  /** What the last new filters looked like, for others of their kinds; the latest first. */
-  readonly templates: FilterTemplate[] = []
+  readonly templates = new Templates<FilterTemplate>()
   /** The flows that got a name in this batch. */
-  readonly named: Ufid[] = []
+  readonly named: FlowId[] = []
   /** The ingress qdiscs this batch asks for: ifindex, and the number of the message. */
   readonly qdiscs = new Map<number, number>()
 
@@ -35,27 +34,28 @@ export class Batch {
     return exchange
   }
 
-  /** The template that serves a flow. */
-  templateFor(flow: FlowView, choice: Choice): FilterTemplate | undefined {
-    for (const template of this.templates) if (template.fits(flow, choice)) return template
-    return undefined
-  }
-
-  keepTemplate(template: FilterTemplate | undefined): void {
-    if (template === undefined) return
-    this.templates.unshift(template)
-    if (this.templates.length > MAX_TEMPLATES) this.templates.pop()
-  }
-
+  /** Writes one message and answers its number. */
   add(write: (writer: Writer) => void): number {
     const start = this.writer.length
+    const at = this.begin()
     try {
       write(this.writer)
     } catch (error) {
-      this.writer.truncate(start)
+      this.takeBack(start)
       throw error
     }
+    return at
+  }
+
+  /** The number of the message that is written next. */
+  begin(): number {
     return this.count++
+  }
+
+  /** Undoes {@link begin}, and what was written since the writer was `length` long. */
+  takeBack(length: number): void {
+    this.writer.truncate(length)
+    this.count--
   }
 }
 
@@ -70,6 +70,11 @@ export class Answers {
     const now = monotonicMs()
     for (const message of messagesOf(replies))
       this.#flows.set(message.seq, new FilterFlow(message, ports, now))
+  }
+
+  /** In the order of the messages. */
+  failures(): Iterable<MessageFailure> {
+    return this.#failures.values()
   }
 
   failure(at: number): MessageFailure | undefined {
@@ -100,9 +105,11 @@ export class Answers {
   }
 }
 
+export const idOf = (op: BackendOp): FlowId => ('flow' in op ? op.flow : op.id)
+
 /** A refusal of the kernel, told as what became of the op. */
 export function refusal(op: BackendOp, failure: Pick<MessageFailure, 'errno' | 'text'>): Failure {
-  const ufid = 'flow' in op ? op.flow.ufid : op.ufid
+  const { ufid } = idOf(op)
   const attempt = `${op.verb === 'create' ? 'put' : op.verb} flow ${ufid} in tc`
   if (failure.errno === ENOENT && 'flow' in op) {
     // Modules load by themselves; when one cannot, the look-up by its name ends in ENOENT with these words.
@@ -127,8 +134,6 @@ const ENOENT = 2
 const EINVAL = 22
 /** tc_get_tfilter() and tc_new_tfilter(), net/sched/cls_api.c. */
 const NO_CHAIN = 'Cannot find specified filter chain'
-/** Looking through more would cost what a template saves. */
-const MAX_TEMPLATES = 8
 const nothing: Exchange = { count: 0, failures: [], replies: new Uint8Array(0) }
 
 /** What the kernel says of a missing module (net/sched/sch_api.c, cls_api.c, act_api.c), and what to load. */

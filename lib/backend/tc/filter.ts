@@ -1,11 +1,11 @@
 import type { Action } from '../../../types/action.js'
-import type { FlowKey, FlowStats, Ufid } from '../../../types/flow.js'
-import type { Flow } from '../../../types/op.js'
+import type { DumpedFlow } from '../../../types/backend.js'
+import type { FlowId, FlowKey, FlowStats, Ufid } from '../../../types/flow.js'
 import { DpifError } from '../../errors.js'
 import { u32 } from '../../netlink/integers.js'
 import { HEADER_SIZE } from '../../netlink/message.js'
 import { AttributeCursor, type Message } from '../../netlink/reader.js'
-import { ufidFromBytes } from '../../ovs/ufid.js'
+import { UfidInBytes } from '../../ovs/ufid.js'
 import { actionEnvelope } from '../../tc/action/index.js'
 import { type FlowerBody, filterFlags, flower } from '../../tc/flower.js'
 import { readMatch } from '../../tc/match.js'
@@ -17,7 +17,7 @@ import { type PortTable, readActions } from './translate.js'
  * A filter the kernel reports, as the flow it carries. Where things lie is found out at once; what they say is decoded when asked
  * for, so a sweep that wants identity and counters touches nothing else.
  */
-export class FilterFlow implements Flow {
+export class FilterFlow implements DumpedFlow {
   readonly backend = 'tc'
   readonly ufidPresent = true
   readonly id: FilterId
@@ -32,6 +32,7 @@ export class FilterFlow implements Flow {
   readonly #end: number
   /** Where the 16 bytes that name the flow lie; -1 for a filter that carries none. */
   readonly #cookie: number
+  #flowId: FlowId | undefined
   #flower: FlowerBody | undefined
   #match: { readonly key: FlowKey; readonly mask: FlowKey } | undefined
   #actions: readonly Action[] | undefined
@@ -74,7 +75,28 @@ export class FilterFlow implements Flow {
   }
 
   get ufid(): Ufid {
-    return this.isFlow ? ufidFromBytes(this.#bytes, this.#cookie) : ''
+    return this.isFlow ? this.#named.ufid : ''
+  }
+
+  get #named(): FlowId {
+    this.#flowId ??= new UfidInBytes(this.#bytes, this.#cookie)
+    return this.#flowId
+  }
+
+  get w0(): number {
+    return this.#named.w0
+  }
+
+  get w1(): number {
+    return this.#named.w1
+  }
+
+  get w2(): number {
+    return this.#named.w2
+  }
+
+  get w3(): number {
+    return this.#named.w3
   }
 
   /** The last cookie counts, as in OVS; each action may have one. */

@@ -1,10 +1,9 @@
-import type { Backend, BackendOp, BackendResult, FlowView } from '../../../types/backend.js'
+import type { Backend, BackendOp, BackendResult, FlowView, Unmade } from '../../../types/backend.js'
 import type { Failure } from '../../../types/errors.js'
-import type { Ufid } from '../../../types/flow.js'
-import type { Flow } from '../../../types/op.js'
+import type { FlowId } from '../../../types/flow.js'
 import type { Choice } from '../../../types/policy.js'
 import type { Port } from '../../../types/port.js'
-import type { Transport } from '../../../types/transport.js'
+import type { MessageFailure, Transport } from '../../../types/transport.js'
 import { DpifError } from '../../errors.js'
 import { beginMessage, endMessage, flags } from '../../netlink/message.js'
 import { messagesOf } from '../../netlink/reader.js'
@@ -16,7 +15,7 @@ import { writeMatch } from '../../tc/match.js'
 import { filterInfo, hooks, tcMessage, types } from '../../tc/message.js'
 import { matchObjections } from '../../tc/objections.js'
 import { inSlices, throwFirst } from '../failure.js'
-import { Answers, Batch, isGone, refusal } from './batch.js'
+import { Answers, Batch, idOf, isGone, refusal } from './batch.js'
 import { FilterFlow, monotonicMs } from './filter.js'
 import { type FilterId, Identities, isOurs } from './identity.js'
 import { Ports } from './ports.js'
@@ -73,16 +72,16 @@ export class TcBackend implements Backend {
    * deleted.
    */
   async #putAnew({ flow, choice }: Replace): Promise<BackendResult> {
-    const old = this.#identities.get(flow.ufid) as FilterId
-    this.#identities.delete(flow.ufid)
+    const old = this.#identities.get(flow) as FilterId
+    this.#identities.delete(flow)
     try {
       const [created] = await this.operate([{ verb: 'create', flow, choice }])
       if (created?.error !== undefined) {
-        this.#identities.set(flow.ufid, old)
+        this.#identities.set(flow, old)
         return created
       }
     } catch (error) {
-      this.#identities.set(flow.ufid, old)
+      this.#identities.set(flow, old)
       throw error
     }
     const batch = new Batch(this.#writer)
@@ -94,11 +93,7 @@ export class TcBackend implements Backend {
 
   /** One exchange for all of them. What another process took or removed meanwhile makes an op go round again. */
   async #attempt(ops: readonly BackendOp[]): Promise<Attempt[]> {
-    if (
-      ops.some((op) => op.verb !== 'create' && !this.#identities.has('flow' in op ? op.flow.ufid : op.ufid))
-    ) {
-      await this.#lookAround()
-    }
+    if (ops.some((op) => op.verb !== 'create' && !this.#identities.has(idOf(op)))) await this.#lookAround()
     await this.#forgetStrangers(ops)
     const batch = new Batch(this.#writer)
     try {
@@ -107,11 +102,15 @@ export class TcBackend implements Backend {
       this.#qdiscs.settle(batch, answers)
       return plans.map((plan) => plan(answers))
     } catch (error) {
-      // Nothing is known of these filters; names that stayed would pass for flows.
-      this.#writer.reset()
-      for (const ufid of batch.named) this.#identities.delete(ufid)
+      this.#forgetAfterFailure(batch)
       throw error
     }
+  }
+
+  /** Nothing is known of a batch's filters; names that stayed would pass for flows. */
+  #forgetAfterFailure(batch: Batch): void {
+    this.#writer.reset()
+    for (const id of batch.named) this.#identities.delete(id)
   }
 
   /**
@@ -120,20 +119,20 @@ export class TcBackend implements Backend {
    */
   async #forgetStrangers(ops: readonly BackendOp[]): Promise<void> {
     const batch = new Batch(this.#writer)
-    const asked: { readonly ufid: Ufid; readonly at: number }[] = []
+    const asked: { readonly flow: FlowId; readonly at: number }[] = []
     for (const op of ops) {
       if (op.verb !== 'replace' && op.verb !== 'del') continue
-      const ufid = op.verb === 'replace' ? op.flow.ufid : op.ufid
-      const id = this.#identities.get(ufid)
+      const flow = idOf(op)
+      const id = this.#identities.get(flow)
       if (id === undefined) continue
-      asked.push({ ufid, at: batch.add((writer) => writeFilter(writer, types.GETTFILTER, 0, id)) })
+      asked.push({ flow, at: batch.add((writer) => writeFilter(writer, types.GETTFILTER, 0, id)) })
     }
     if (asked.length === 0) return
     const answers = new Answers(await batch.send(this.#transport), this.#ports)
-    for (const { ufid, at } of asked) {
+    for (const { flow, at } of asked) {
       const failure = answers.failure(at)
-      const held = answers.found(at)?.ufid ?? ufid
-      if (held !== ufid || (failure !== undefined && isGone(failure))) this.#identities.delete(ufid)
+      const held = answers.found(at)?.ufid ?? flow.ufid
+      if (held !== flow.ufid || (failure !== undefined && isGone(failure))) this.#identities.delete(flow)
     }
   }
 
@@ -155,7 +154,7 @@ export class TcBackend implements Backend {
   /** Writes the messages of one op and says how their answers are read. */
   #plan(batch: Batch, op: BackendOp): (answers: Answers) => Attempt {
     if (op.verb === 'create') return this.#planCreate(batch, op)
-    const id = this.#identities.get(op.verb === 'replace' ? op.flow.ufid : op.ufid)
+    const id = this.#identities.get(idOf(op))
     if (id === undefined) return () => ({ error: refusal(op, { errno: ENOENT }) })
     if (op.verb === 'replace') return this.#planReplace(batch, op, id)
     if (op.verb === 'get') {
@@ -170,7 +169,7 @@ export class TcBackend implements Backend {
       const error = answers.error(at, op)
       // Gone by another hand, or together with its device: gone all the same.
       if (error === undefined || error.error.code === 'NOT_FOUND' || error.error.errno === ENODEV) {
-        this.#identities.delete(op.ufid)
+        this.#identities.delete(op.id)
       }
       return error ?? answers.stats(before)
     }
@@ -179,48 +178,105 @@ export class TcBackend implements Backend {
   #readGet(answers: Answers, at: number, op: BackendOp & { verb: 'get' }): Attempt {
     const error = answers.error(at, op)
     const flow = error === undefined ? answers.flow(at) : undefined
-    if (flow?.ufid === op.ufid) return { flow, stats: flow.stats }
+    if (flow?.ufid === op.id.ufid) return { flow, stats: flow.stats }
     // Gone, or the name is another flow's by now.
-    if (flow !== undefined || error?.error.code === 'NOT_FOUND') this.#identities.delete(op.ufid)
+    if (flow !== undefined || error?.error.code === 'NOT_FOUND') this.#identities.delete(op.id)
     return error ?? { error: refusal(op, { errno: ENOENT }) }
   }
 
-  #planCreate(batch: Batch, op: BackendOp & { verb: 'create' }): (answers: Answers) => Attempt {
+  #planCreate(batch: Batch, op: Create): (answers: Answers) => Attempt {
     const { flow } = op
-    const known = this.#identities.get(flow.ufid)
+    const known = this.#identities.get(flow)
     if (known !== undefined) return this.#planExisting(batch, op, known)
-    const written = this.#writeCreate(batch, op)
-    if ('error' in written) return () => written
-    const { id, at } = written
-    this.#identities.set(flow.ufid, id)
-    batch.named.push(flow.ufid)
+    const at = this.#writeCreate(batch, flow, op.choice)
+    if (typeof at === 'object') return () => ({ error: at })
     return (answers) => {
       const failure = answers.failure(at)
-      if (failure === undefined) return succeeded
-      // The answer was lost: the filter may be there, under this name.
-      if (failure.errno === ENOBUFS) return { error: refusal(op, failure) }
-      this.#identities.delete(flow.ufid)
-      if (failure.errno === EEXIST && failure.text === HANDLE_TAKEN) return 'again'
-      if (failure.errno === EINVAL && PRIORITY_TAKEN.test(failure.text ?? '')) {
-        this.#identities.avoid(id)
-        return 'again'
+      return failure === undefined ? succeeded : this.#notCreated(batch, op, answers, failure)
+    }
+  }
+
+  /** What it means that a new filter was refused. */
+  #notCreated(
+    batch: Batch,
+    op: Create,
+    answers: Answers,
+    failure: MessageFailure,
+  ): { readonly error: Failure } | 'again' {
+    const { flow } = op
+    // The answer was lost: the filter may be there, under this name.
+    if (failure.errno === ENOBUFS) return { error: refusal(op, failure) }
+    const id = this.#identities.get(flow) as FilterId
+    this.#identities.delete(flow)
+    if (failure.errno === EEXIST && failure.text === HANDLE_TAKEN) return 'again'
+    if (failure.errno === EINVAL && PRIORITY_TAKEN.test(failure.text ?? '')) {
+      this.#identities.avoid(id)
+      return 'again'
+    }
+    const qdisc = batch.qdiscs.get(id.ifindex)
+    if (qdisc === undefined && failure.text === NO_QDISC) {
+      this.#qdiscs.forget(id.ifindex)
+      return 'again'
+    }
+    const error = (qdisc === undefined ? undefined : this.#qdiscs.failure(answers, qdisc)) ?? failure
+    return { error: refusal(op, error) }
+  }
+
+  async create(flows: readonly FlowView[], choice: Choice): Promise<readonly Unmade[]> {
+    const batch = new Batch(this.#writer)
+    const unmade: Unmade[] = []
+    // Those that take a closer look: what is known already, or met another process.
+    const again: number[] = []
+    // Positions in the list, by the numbers of their messages; -1 for a qdisc's.
+    const sent: number[] = []
+    try {
+      for (let index = 0; index < flows.length; index++) {
+        const flow = flows[index] as FlowView
+        if (this.#identities.has(flow)) {
+          again.push(index)
+          continue
+        }
+        const at = this.#writeOrRefuse(batch, flow, choice)
+        if (typeof at === 'object') unmade.push({ index, error: at })
+        else {
+          while (sent.length < at) sent.push(-1)
+          sent.push(index)
+        }
       }
-      const qdisc = batch.qdiscs.get(id.ifindex)
-      if (qdisc === undefined && failure.text === NO_QDISC) {
-        this.#qdiscs.forget(id.ifindex)
-        return 'again'
+      const answers = new Answers(await batch.send(this.#transport), this.#ports)
+      this.#qdiscs.settle(batch, answers)
+      for (const failure of answers.failures()) {
+        const index = sent[failure.index] ?? -1
+        if (index < 0) continue
+        const op = createOf(flows[index] as FlowView, choice)
+        const outcome = this.#notCreated(batch, op, answers, failure)
+        if (outcome === 'again') again.push(index)
+        else unmade.push({ index, error: outcome.error })
       }
-      const error = (qdisc === undefined ? undefined : this.#qdiscs.failure(answers, qdisc)) ?? failure
-      return { error: refusal(op, error) }
+    } catch (error) {
+      this.#forgetAfterFailure(batch)
+      throw error
+    }
+    await this.#createAgain(flows, choice, again, unmade)
+    return unmade.sort((a, b) => a.index - b.index)
+  }
+
+  async #createAgain(
+    flows: readonly FlowView[],
+    choice: Choice,
+    positions: readonly number[],
+    unmade: Unmade[],
+  ): Promise<void> {
+    if (positions.length === 0) return
+    this.#identities.leap(0)
+    const results = await this.operate(positions.map((index) => createOf(flows[index] as FlowView, choice)))
+    for (const [turn, { error }] of results.entries()) {
+      if (error !== undefined) unmade.push({ index: positions[turn] as number, error })
     }
   }
 
   /** A flow we know of is asked for: another hand may have removed it. */
-  #planExisting(
-    batch: Batch,
-    op: BackendOp & { verb: 'create' },
-    id: FilterId,
-  ): (answers: Answers) => Attempt {
+  #planExisting(batch: Batch, op: Create, id: FilterId): (answers: Answers) => Attempt {
     const { ufid } = op.flow
     const at = batch.add((writer) => writeFilter(writer, types.GETTFILTER, 0, id))
     return (answers) => {
@@ -228,34 +284,51 @@ export class TcBackend implements Backend {
       if (failure === undefined && answers.flow(at).ufid === ufid)
         return { error: refusal(op, { errno: EEXIST }) }
       if (failure !== undefined && !isGone(failure)) return { error: refusal(op, failure) }
-      this.#identities.delete(ufid)
+      this.#identities.delete(op.flow)
       return 'again'
     }
   }
 
-  /** Writes the message of a new filter under a new name, from the last one's template where it serves. */
-  #writeCreate(
-    batch: Batch,
-    op: BackendOp & { verb: 'create' },
-  ): { readonly id: FilterId; readonly at: number } | { readonly error: Failure } {
-    const { flow, choice } = op
-    const template = batch.templateFor(flow, choice)
+  #writeOrRefuse(batch: Batch, flow: FlowView, choice: Choice): number | Failure {
+    try {
+      return this.#writeCreate(batch, flow, choice)
+    } catch (cause) {
+      // A value that does not fit its field is found when it is written.
+      return inputFailure(cause)
+    }
+  }
+
+  /**
+   * Writes the message of a new filter under a new name, from the last one's template where it serves. Answers the number of the
+   * message, or why there is none.
+   */
+  #writeCreate(batch: Batch, flow: FlowView, choice: Choice): number | Failure {
+    const template = batch.templates.find(flow, choice)
     const filter = template ?? this.#translate(flow, choice)
-    if ('error' in filter) return filter
+    if ('error' in filter) return filter.error
     const id = this.#identities.allocate(filter.ifindex, filter.protocol)
     if (id === undefined) {
-      return { error: refusal(op, { errno: ENOSPC, text: 'every priority of the port is taken' }) }
+      const error = { errno: ENOSPC, text: 'every priority of the port is taken' }
+      return refusal({ verb: 'create', flow, choice }, error)
     }
     this.#qdiscs.ensure(batch, id.ifindex)
-    if (template !== undefined) return { id, at: batch.add((writer) => template.write(writer, flow, id)) }
-    const start = batch.writer.length
-    const { write } = filter as Translated
-    const at = batch.add((writer) =>
-      writeFilter(writer, types.NEWTFILTER, flags.CREATE | flags.EXCL, id, write),
-    )
-    const message = batch.writer.bytes.slice(start, batch.writer.length)
-    batch.keepTemplate(FilterTemplate.from(message, flow, choice, id))
-    return { id, at }
+    const { writer } = batch
+    const start = writer.length
+    const at = batch.begin()
+    try {
+      if (template !== undefined) template.write(writer, flow, id)
+      else {
+        const { write } = filter as Translated
+        writeFilter(writer, types.NEWTFILTER, flags.CREATE | flags.EXCL, id, write)
+        batch.templates.keep(FilterTemplate.from(writer.bytes.slice(start, writer.length), flow, choice, id))
+      }
+    } catch (error) {
+      batch.takeBack(start)
+      throw error
+    }
+    this.#identities.set(flow, id)
+    batch.named.push(flow)
+    return at
   }
 
   #planReplace(batch: Batch, op: Replace, id: FilterId): (answers: Answers) => Attempt {
@@ -270,7 +343,7 @@ export class TcBackend implements Backend {
       // fl_check_assign_mask(), net/sched/cls_flower.c: a filter keeps its mask as long as it has its name.
       if (failure?.errno === EINVAL && failure.text === undefined) return 'anew'
       const error = answers.error(at, op)
-      if (error?.error.code === 'NOT_FOUND') this.#identities.delete(op.flow.ufid)
+      if (error?.error.code === 'NOT_FOUND') this.#identities.delete(op.flow)
       return error ?? { ...answers.stats(before), restarted: true }
     }
   }
@@ -278,7 +351,7 @@ export class TcBackend implements Backend {
   /** Where a flow's filter goes and what it says, or why there can be none. */
   #translate(flow: FlowView, choice: Choice): Translated | { readonly error: Failure } {
     const port = flow.key.inPort === undefined ? undefined : this.#ports.byNumber(flow.key.inPort)
-    const cookie = ufidToBytes(flow.ufid)
+    const cookie = ufidToBytes(flow)
     const { actions, objections } = translateActions(flow.actions, { ...pick(flow), cookie }, this.#ports)
     const [first] = this.#objections(flow, port, objections)
     if (first !== undefined) return { error: first }
@@ -315,7 +388,7 @@ export class TcBackend implements Backend {
     }))
   }
 
-  async *dump({ terse }: { readonly terse: boolean }): AsyncIterable<Flow> {
+  async *dump({ terse }: { readonly terse: boolean }): AsyncIterable<FilterFlow> {
     for (const port of this.#ports.all()) {
       if (portObjection(port) === undefined) yield* this.#dumpPort(port, terse)
     }
@@ -346,7 +419,7 @@ export class TcBackend implements Backend {
       const flow = new FilterFlow(message, this.#ports, now, terse)
       this.#identities.seen(flow.id, flow.isFlower)
       if (!flow.isFlow) continue
-      this.#identities.set(flow.ufid, flow.id)
+      this.#identities.set(flow, flow.id)
       flows.push(flow)
     }
     return flows
@@ -365,17 +438,20 @@ export class TcBackend implements Backend {
   /** Deletes what we put on a port, in whichever process. */
   async #flushPort(port: Port): Promise<void> {
     if (portObjection(port) !== undefined) return
-    const ours: Ufid[] = []
-    for await (const { id, ufid } of this.#dumpPort(port, true)) if (isOurs(id.handle)) ours.push(ufid)
-    await inSlices(ours, async (slice) =>
-      throwFirst(await this.operate(slice.map((ufid) => ({ verb: 'del', ufid, wantStats: false })))),
-    )
+    const ours: BackendOp[] = []
+    for await (const flow of this.#dumpPort(port, true)) {
+      if (isOurs(flow.id.handle)) ours.push({ verb: 'del', id: flow, wantStats: false })
+    }
+    await inSlices(ours, async (slice) => throwFirst(await this.operate(slice)))
   }
 }
 
 /** A result, or what has to be done first: the same once more, or another filter instead of a changed one. */
 type Attempt = BackendResult | 'again' | 'anew'
+type Create = BackendOp & { readonly verb: 'create' }
 type Replace = BackendOp & { readonly verb: 'replace' }
+
+const createOf = (flow: FlowView, choice: Choice): Create => ({ verb: 'create', flow, choice })
 
 interface Translated {
   readonly ifindex: number

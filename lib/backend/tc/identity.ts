@@ -1,7 +1,6 @@
 import { randomInt } from 'node:crypto'
-import type { Ufid } from '../../../types/flow.js'
-import { UfidTable } from '../../memory/ufid-table.js'
-import { readUfid } from '../../ovs/ufid.js'
+import type { FlowId } from '../../../types/flow.js'
+import { UfidTable, type Words } from '../../memory/ufid-table.js'
 import { etherTypes } from '../../tc/match.js'
 
 /** Where a filter hangs: enough to change, get or delete it. Chain 0 throughout. */
@@ -23,18 +22,17 @@ export interface FilterId {
 export class Identities {
   // Three words a flow: ifindex, which is never 0; priority and protocol; handle.
   readonly #byUfid = new UfidTable(3)
-  readonly #words = new Uint32Array(4)
   /** What a port's priorities are taken by, ours and foreign: `undefined` protocol for another classifier. */
   readonly #priorities = new Map<number, Map<number, number | undefined>>()
   // Processes start apart, so that a name one has dropped is not soon another's.
   #nextHandle = FIRST_HANDLE + randomInt(LAST_HANDLE - FIRST_HANDLE)
 
-  has(ufid: Ufid): boolean {
-    return this.#find(ufid) >= 0
+  has(id: FlowId): boolean {
+    return this.#byUfid.find(id) >= 0
   }
 
-  get(ufid: Ufid): FilterId | undefined {
-    const at = this.#find(ufid)
+  get(id: FlowId): FilterId | undefined {
+    const at = this.#byUfid.find(id)
     if (at < 0) return undefined
     const place = this.#byUfid.word(at, 1)
     return {
@@ -45,22 +43,16 @@ export class Identities {
     }
   }
 
-  set(ufid: Ufid, { ifindex, prio, protocol, handle }: FilterId): void {
-    readUfid(ufid, this.#words)
-    const at = this.#byUfid.insert(this.#words, ifindex)
+  set(id: FlowId, { ifindex, prio, protocol, handle }: FilterId): void {
+    const at = this.#byUfid.insert(id, ifindex)
     this.#byUfid.setWord(at, 0, ifindex)
     this.#byUfid.setWord(at, 1, (prio << 16) | protocol)
     this.#byUfid.setWord(at, 2, handle)
   }
 
-  delete(ufid: Ufid): void {
-    const at = this.#find(ufid)
+  delete(id: FlowId): void {
+    const at = this.#byUfid.find(id)
     if (at >= 0) this.#byUfid.remove(at)
-  }
-
-  #find(ufid: Ufid): number {
-    readUfid(ufid, this.#words)
-    return this.#byUfid.find(this.#words)
   }
 
   /** A filter was seen on a port, whoever put it: its priority is taken. */
@@ -102,9 +94,9 @@ export class Identities {
     const gone = [...this.#priorities.keys()].filter((ifindex) => !ifindexes.has(ifindex))
     if (gone.length === 0) return
     for (const ifindex of gone) this.#priorities.delete(ifindex)
-    const flows: Uint32Array[] = []
+    const flows: Words[] = []
     this.#byUfid.each((words, at) => {
-      if (!ifindexes.has(this.#byUfid.word(at, 0))) flows.push(words.slice())
+      if (!ifindexes.has(this.#byUfid.word(at, 0))) flows.push(words)
     })
     for (const words of flows) this.#byUfid.remove(this.#byUfid.find(words))
   }

@@ -2,10 +2,10 @@ import type { Action } from '../../../types/action.js'
 import type { FlowView } from '../../../types/backend.js'
 import type { FlowKey } from '../../../types/flow.js'
 import type { Choice } from '../../../types/policy.js'
-import { type PutParts, putParts } from '../../netlink/parts.js'
 import { u32 } from '../../netlink/integers.js'
 import { HEADER_SIZE } from '../../netlink/message.js'
 import { eachAttribute } from '../../netlink/reader.js'
+import { Stencil } from '../../netlink/stencil.js'
 import type { Writer } from '../../netlink/writer.js'
 import { sameOutputs } from '../../ovs/action.js'
 import { flowKey } from '../../ovs/key.js'
@@ -14,22 +14,22 @@ import { actionEnvelope } from '../../tc/action/index.js'
 import { flower } from '../../tc/flower.js'
 import { matchRows } from '../../tc/match.js'
 import { filterInfo, tcMessage } from '../../tc/message.js'
+import type { Template } from '../templates.js'
 import type { FilterId } from './identity.js'
 
 /**
  * The message of one filter, to be sent again for flows that differ only in values.
  *
  * Flows of one kind have the same mask and do the same thing; what is left is values at places that are known once the first
- * was written. A template lives for one batch, within which nobody can change the objects it compares.
+ * was written.
  */
-export class FilterTemplate {
+export class FilterTemplate implements Template {
   readonly ifindex: number
   /** Ethernet type. */
   readonly protocol: number
-  readonly #message: Uint8Array
   readonly #flow: FlowView
   readonly #choice: Choice
-  readonly #putValues: PutParts<FlowKey>
+  readonly #stencil: Stencil<FlowKey>
   readonly #cookies: readonly number[]
 
   /** A template out of the message of a filter that was just written; undefined when flows like it have no fixed shape. */
@@ -42,13 +42,13 @@ export class FilterTemplate {
   private constructor(message: Uint8Array, flow: FlowView, choice: Choice, id: FilterId) {
     this.ifindex = id.ifindex
     this.protocol = id.protocol
-    this.#message = message
     this.#flow = flow
     this.#choice = choice
     const options = offsetsOf(message, FIRST_ATTRIBUTE, message.length).get(tcMessage.body.ids.options)
     const places = options === undefined ? new Map() : offsetsOf(message, options.start, options.end)
     const { proto } = flow.key.ipv4 ?? flow.key.ipv6 ?? {}
-    this.#putValues = putParts(
+    this.#stencil = new Stencil(
+      message,
       matchRows.flatMap((row) => {
         const place = places.get(row.id)
         const fits =
@@ -65,24 +65,23 @@ export class FilterTemplate {
   }
 
   /** Whether the flow's filter differs from the first one in values only; nothing can stand against it then. */
-  fits(flow: FlowView, choice: Choice): boolean {
+  fits(flow: FlowView, choice?: Choice): boolean {
     const a = this.#flow
     return (
       flowKey.same(flow.mask, a.mask) &&
-      choice.skip === this.#choice.skip &&
+      choice?.skip === this.#choice.skip &&
       (flow.actions === a.actions || sameOutputs(flow.actions, a.actions)) &&
       sameShape(flow.key, a.key)
     )
   }
 
   write(writer: Writer, flow: FlowView, { prio, protocol, handle }: FilterId): void {
-    const at = writer.reserve(this.#message.length)
-    const { bytes } = writer
-    bytes.set(this.#message, at)
-    u32.put(bytes, at + HANDLE, handle)
-    u32.put(bytes, at + INFO, filterInfo(prio, protocol))
-    this.#putValues(bytes, at, flow.key)
-    for (const cookie of this.#cookies) putUfid(bytes, at + cookie, flow.ufid)
+    const { bytes } = this.#stencil
+    this.#stencil.fill(flow.key)
+    u32.put(bytes, HANDLE, handle)
+    u32.put(bytes, INFO, filterInfo(prio, protocol))
+    for (const cookie of this.#cookies) putUfid(bytes, cookie, flow)
+    writer.append(bytes)
   }
 }
 

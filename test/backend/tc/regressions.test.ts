@@ -39,7 +39,7 @@ function recorder() {
     backend.operate(
       flows.map((flow) => ({
         verb: 'create' as const,
-        flow: viewOf(flow),
+        flow: viewOf(flow, 'create'),
         choice: { backend: 'tc' as const },
       })),
     )

@@ -32,7 +32,7 @@ async function sent(batches: readonly (readonly FlowSpec[])[]): Promise<string[]
   for (const batch of batches) {
     const ops = batch.map((flow) => ({
       verb: 'create' as const,
-      flow: viewOf(flow),
+      flow: viewOf(flow, 'create'),
       choice: { backend: 'tc' as const },
     }))
     for (const { error } of await backend.operate(ops))

@@ -1,0 +1,378 @@
+import type { Backend, BackendResult, FlowView, Unmade } from '../../types/backend.js'
+import type { Language } from '../../types/dpif.js'
+import type { FlowId, Ufid } from '../../types/flow.js'
+import type { BackendName, Op, OpResult, PutMode, PutOp } from '../../types/op.js'
+import type { Choice } from '../../types/policy.js'
+import {
+  decide,
+  type Plan,
+  type PlanContext,
+  planDel,
+  planGet,
+  planPut,
+  type PutRequest,
+  type Step,
+} from './plan.js'
+import { Run } from './run.js'
+
+/** What a {@link Pipeline} works with. */
+export interface Engine {
+  readonly context: PlanContext
+  readonly backends: ReadonlyMap<BackendName, Backend>
+  readonly language: Pick<Language, 'view' | 'identify' | 'failure'>
+  /** Whether a flow has to do with a port nobody has heard of: somebody else may have added it. */
+  namesUnknownPort(flow: FlowView): boolean
+  learnPorts(): Promise<unknown>
+}
+
+/** An op that takes more than one question. */
+interface Task {
+  readonly run: Run
+  /** Of the op in its run. */
+  readonly index: number
+  readonly id: FlowId
+  /** Its plan, or what became of it at once. */
+  readonly start: () => Plan | OpResult
+  plan: Plan | undefined
+  step: Step | undefined
+}
+
+/** New flows for one backend, which mostly take one question. */
+interface Fresh {
+  readonly choice: Choice
+  readonly flows: FlowView[]
+  /** Where the flows are in their chunk. */
+  readonly positions: number[]
+}
+
+/**
+ * Ops that are read, decided and encoded in one go, while the kernel works on the ones before: about a millisecond of work. New flows
+ * are kept column by column, since they are many and an object each would cost more.
+ */
+class Chunk {
+  readonly puts: FlowView[] = []
+  readonly runs: Run[] = []
+  readonly indexes: number[] = []
+  /** What the policy said of each. */
+  readonly orders: (readonly Choice[])[] = []
+  tasks: Task[] = []
+
+  get size(): number {
+    return this.puts.length + this.tasks.length
+  }
+}
+
+const CHUNK = 4096
+
+/** Chunks under way at the same time: one in the kernel, one being made ready. */
+const DEPTH = 2
+
+/**
+ * Carries out ops chunk by chunk. While the kernel works on one chunk the next is made ready; it takes in whatever calls are waiting,
+ * so many small calls cost what a large one does.
+ *
+ * What concerns one flow happens in order, within a call and from call to call: an op whose flow has another op under way waits in
+ * line behind it. When the transport fails, what is under way is waited for, and the failure is told.
+ */
+export class Pipeline {
+  readonly #engine: Engine
+  /** Those that were not read to their end, in the order of the calls. */
+  readonly #runs: Run[] = []
+  /** Those in line behind an op on the same flow. */
+  readonly #lines = new Map<Ufid, Line>()
+  /** Claimed, and not begun yet. */
+  #ready: Task[] = []
+  #underWay = 0
+
+  constructor(engine: Engine) {
+    this.#engine = engine
+  }
+
+  /** One result for each op. Rejects when the transport fails. */
+  run(ops: readonly Op[]): Promise<OpResult[]> {
+    if (ops.length === 0) return Promise.resolve([])
+    const run = new Run(ops)
+    this.#runs.push(run)
+    this.#pump()
+    return run.done
+  }
+
+  #pump(): void {
+    while (this.#underWay < DEPTH) {
+      const chunk = this.#nextChunk()
+      if (chunk.size === 0) return
+      this.#underWay++
+      void this.#carryOut(chunk).finally(() => {
+        this.#underWay--
+        this.#pump()
+      })
+    }
+  }
+
+  /** What can begin now, each on a flow of its own. Empty when all that is left has to wait. */
+  #nextChunk(): Chunk {
+    const chunk = new Chunk()
+    chunk.tasks = this.#ready
+    this.#ready = []
+    for (let run = this.#runs[0]; run !== undefined && chunk.size < CHUNK; run = this.#runs[0]) {
+      const end = run.hasFailed ? run.read : Math.min(run.read + CHUNK - chunk.size, run.ops.length)
+      while (run.read < end) this.#read(run, run.read++, chunk)
+      if (run.isRead || run.hasFailed) this.#runs.shift()
+    }
+    return chunk
+  }
+
+  /** Reads one op. What cannot be read fails alone. */
+  #read(run: Run, index: number, chunk: Chunk): void {
+    const op = run.ops[index] as Op
+    const { language, context } = this.#engine
+    try {
+      if (op.op !== 'put') {
+        this.#claim(this.#nameTask(op, run, index), chunk.tasks)
+        return
+      }
+      const { mode = 'create' } = op
+      if (!modes.has(mode)) throw new TypeError(`'${mode}' is no mode; there are ${[...modes].join(', ')}`)
+      const flow = language.view(op, mode)
+      const known = context.placement.claim(flow)
+      if (known === undefined || known.length > 0 || mode === 'modify') {
+        const task = this.#putTask(op, flow, run, index)
+        if (known === undefined) this.#standInLine(task)
+        else this.#take(task, chunk.tasks)
+        return
+      }
+      run.begin()
+      chunk.puts.push(flow)
+      chunk.runs.push(run)
+      chunk.indexes.push(index)
+    } catch (error) {
+      this.#refuse(run, index, error)
+    }
+  }
+
+  #refuse(run: Run, index: number, error: unknown): void {
+    try {
+      run.refuse(index, { ufid: '', error: this.#engine.language.failure(error) })
+    } catch (bug) {
+      run.abort(bug)
+    }
+  }
+
+  #putTask(op: PutOp, flow: FlowView, run: Run, index: number): Task {
+    const start = () => {
+      const order = decide(this.#engine.context, flow)
+      if ('error' in order) return { ufid: flow.ufid, error: order.error }
+      return planPut(this.#engine.context, requestOf(op, flow), order.choices)
+    }
+    return { run, index, id: flow, start, plan: undefined, step: undefined }
+  }
+
+  #nameTask(op: Exclude<Op, PutOp>, run: Run, index: number): Task {
+    if (op.op !== 'del' && op.op !== 'get') {
+      throw new TypeError(`'${(op as { op: unknown }).op}' is no op; there are put, del and get`)
+    }
+    const { context, language } = this.#engine
+    const named = language.identify(op)
+    const start = () =>
+      op.op === 'get' ? planGet(context, named) : planDel(context, { ...named, wantStats: op.stats === true })
+    return { run, index, id: named.id, start, plan: undefined, step: undefined }
+  }
+
+  #claim(task: Task, list: Task[]): void {
+    if (this.#engine.context.placement.claim(task.id) === undefined) this.#standInLine(task)
+    else this.#take(task, list)
+  }
+
+  #take(task: Task, list: Task[]): void {
+    task.run.begin()
+    list.push(task)
+  }
+
+  #standInLine(task: Task): void {
+    const line = this.#lines.get(task.id.ufid)
+    if (line === undefined) this.#lines.set(task.id.ufid, { tasks: [task], next: 0 })
+    else line.tasks.push(task)
+  }
+
+  /** The flow's op has ended: the next in line may begin. */
+  #release(id: FlowId, home?: BackendName): void {
+    this.#engine.context.placement.release(id, home)
+    if (this.#lines.size === 0) return
+    const line = this.#lines.get(id.ufid)
+    while (line !== undefined && line.next < line.tasks.length) {
+      const task = line.tasks[line.next++] as Task
+      if (task.run.hasFailed) continue
+      this.#engine.context.placement.claim(task.id)
+      this.#take(task, this.#ready)
+      break
+    }
+    if (line?.next === line?.tasks.length) this.#lines.delete(id.ufid)
+  }
+
+  async #carryOut(chunk: Chunk): Promise<void> {
+    try {
+      const engine = this.#engine
+      if (chunk.puts.some((flow) => engine.namesUnknownPort(flow))) await engine.learnPorts()
+      // In every round the steps that are due for one backend form one batch, and the backends work at the same time.
+      let next: Task[] = []
+      const work = this.#place(chunk).map((fresh) => this.#create(chunk, fresh, next))
+      let due = chunk.tasks.filter((task) => this.#begin(task))
+      for (;;) {
+        for (const [name, batch] of batches(due)) work.push(this.#ask(name, batch, next))
+        if (work.length === 0) return
+        // All of them, so that nothing is under way any more when a failure is told.
+        for (const outcome of await Promise.allSettled(work.splice(0))) {
+          if (outcome.status === 'rejected') throw outcome.reason
+        }
+        due = next
+        next = []
+      }
+    } catch (error) {
+      this.#abandon(chunk, error)
+    }
+  }
+
+  /** Asks the policy about the new flows of a chunk. */
+  #place({ puts, runs, indexes, orders }: Chunk): Fresh[] {
+    const groups: Fresh[] = []
+    let last: Fresh | undefined
+    for (let position = 0; position < puts.length; position++) {
+      const flow = puts[position] as FlowView
+      const run = runs[position] as Run
+      if (run.hasFailed) {
+        orders.push([])
+        this.#drop(run, flow)
+        continue
+      }
+      const order = decide(this.#engine.context, flow)
+      if ('error' in order) {
+        orders.push([])
+        this.#finish(run, indexes[position] as number, flow, { ufid: flow.ufid, error: order.error })
+        continue
+      }
+      orders.push(order.choices)
+      const choice = order.choices[0] as Choice
+      if (last === undefined || !isSame(choice, last.choice)) last = groupFor(groups, choice)
+      last.flows.push(flow)
+      last.positions.push(position)
+    }
+    return groups
+  }
+
+  /** Puts new flows; those that were refused go on with a plan. */
+  async #create(chunk: Chunk, { choice, flows, positions }: Fresh, next: Task[]): Promise<void> {
+    const { backend } = choice
+    const unmade = await (this.#engine.backends.get(backend) as Backend).create(flows, choice)
+    const { runs, indexes, orders } = chunk
+    let refusal = 0
+    for (let turn = 0; turn < flows.length; turn++) {
+      const flow = flows[turn] as FlowView
+      const position = positions[turn] as number
+      const run = runs[position] as Run
+      const index = indexes[position] as number
+      const op = run.ops[index] as PutOp
+      if (unmade[refusal]?.index !== turn) {
+        const { ufid } = flow
+        const result = op.stats === true ? { ufid, backend, stats: noStats } : { ufid, backend }
+        this.#finish(run, index, flow, result, backend)
+        continue
+      }
+      const { error } = unmade[refusal++] as Unmade
+      const order = orders[position] as readonly Choice[]
+      const start = () => planPut(this.#engine.context, requestOf(op, flow), order, { error })
+      const task = { run, index, id: flow, start, plan: undefined, step: undefined }
+      if (this.#begin(task)) next.push(task)
+    }
+  }
+
+  /** Asks one backend what is due, and takes the answers. */
+  async #ask(name: BackendName, batch: readonly Task[], next: Task[]): Promise<void> {
+    const backend = this.#engine.backends.get(name) as Backend
+    const answers = await backend.operate(batch.map(({ step }) => (step as Step).op))
+    for (let position = 0; position < batch.length; position++) {
+      const task = batch[position] as Task
+      if (this.#advance(task, answers[position])) next.push(task)
+    }
+  }
+
+  /** Finds the first step; false when there is none, and the op has ended. */
+  #begin(task: Task): boolean {
+    if (task.run.hasFailed) {
+      this.#drop(task.run, task.id)
+      return false
+    }
+    const start = task.start()
+    if ('next' in start) {
+      task.plan = start
+      return this.#advance(task)
+    }
+    this.#finish(task.run, task.index, task.id, start)
+    return false
+  }
+
+  /** Takes an answer; false when the op has ended. */
+  #advance(task: Task, answer?: BackendResult): boolean {
+    const turn = (task.plan as Plan).next(answer as BackendResult)
+    if (turn.done) this.#finish(task.run, task.index, task.id, turn.value)
+    else task.step = turn.value
+    return turn.done !== true
+  }
+
+  #finish(run: Run, index: number, id: FlowId, result: OpResult, home?: BackendName): void {
+    this.#release(id, home)
+    run.finish(index, result)
+  }
+
+  /** An op of a call that has failed meanwhile never begins. */
+  #drop(run: Run, id: FlowId): void {
+    run.drop()
+    this.#release(id)
+  }
+
+  #abandon({ puts, runs, indexes, tasks }: Chunk, error: unknown): void {
+    const give = (run: Run, index: number, id: FlowId) => {
+      if (run.knows(index)) return
+      // First, so that nothing of this run gets its turn.
+      run.fail(error)
+      this.#release(id)
+    }
+    for (let position = 0; position < puts.length; position++) {
+      give(runs[position] as Run, indexes[position] as number, puts[position] as FlowView)
+    }
+    for (const { run, index, id } of tasks) give(run, index, id)
+  }
+}
+
+interface Line {
+  readonly tasks: Task[]
+  next: number
+}
+
+const modes: ReadonlySet<PutMode> = new Set(['create', 'modify', 'upsert'])
+const noStats = { packets: 0n, bytes: 0n, used: 0, tcpFlags: 0 }
+
+function requestOf({ zeroStats = false, stats: wantStats = false }: PutOp, flow: FlowView): PutRequest {
+  return { flow, zeroStats, wantStats }
+}
+
+const isSame = (a: Choice, b: Choice): boolean => a === b || (a.backend === b.backend && a.skip === b.skip)
+
+function groupFor(groups: Fresh[], choice: Choice): Fresh {
+  let group = groups.find((known) => isSame(known.choice, choice))
+  if (group === undefined) {
+    group = { choice, flows: [], positions: [] }
+    groups.push(group)
+  }
+  return group
+}
+
+function batches(due: readonly Task[]): Map<BackendName, Task[]> {
+  const groups = new Map<BackendName, Task[]>()
+  for (const task of due) {
+    const { backend } = task.step as Step
+    const group = groups.get(backend)
+    if (group === undefined) groups.set(backend, [task])
+    else group.push(task)
+  }
+  return groups
+}

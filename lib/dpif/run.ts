@@ -1,0 +1,77 @@
+import type { Op, OpResult } from '../../types/op.js'
+
+/** The ops of one call on their way, and the promise that was given for them. */
+export class Run {
+  readonly ops: readonly Op[]
+  readonly done: Promise<OpResult[]>
+  /** How many ops were looked at so far. */
+  read = 0
+  readonly #results: OpResult[]
+  #resolve: (results: OpResult[]) => void = () => {}
+  #reject: (error: unknown) => void = () => {}
+  #settled = 0
+  #underWay = 0
+  #failure: { readonly error: unknown } | undefined
+
+  constructor(ops: readonly Op[]) {
+    this.ops = ops
+    this.#results = new Array(ops.length)
+    this.done = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+  }
+
+  get isRead(): boolean {
+    return this.read === this.ops.length
+  }
+
+  /** The transport has failed: what was not begun never is. */
+  get hasFailed(): boolean {
+    return this.#failure !== undefined
+  }
+
+  /** Whether the op's result is there. */
+  knows(index: number): boolean {
+    return this.#results[index] !== undefined
+  }
+
+  begin(): void {
+    this.#underWay++
+  }
+
+  /** What became of an op that was begun. */
+  finish(index: number, result: OpResult): void {
+    this.#underWay--
+    this.refuse(index, result)
+  }
+
+  /** What became of an op that never began. */
+  refuse(index: number, result: OpResult): void {
+    this.#results[index] = result
+    if (++this.#settled === this.ops.length) this.#resolve(this.#results)
+    else this.#rejectWhenQuiet()
+  }
+
+  /** An op that was begun is not known to have come to an end. */
+  fail(error: unknown): void {
+    this.#failure ??= { error }
+    this.drop()
+  }
+
+  /** An op that was begun goes no further. */
+  drop(): void {
+    this.#underWay--
+    this.#rejectWhenQuiet()
+  }
+
+  /** Nothing begins any more. The failure is told once nothing is under way. */
+  abort(error: unknown): void {
+    this.#failure ??= { error }
+    this.#rejectWhenQuiet()
+  }
+
+  #rejectWhenQuiet(): void {
+    if (this.#failure !== undefined && this.#underWay === 0) this.#reject(this.#failure.error)
+  }
+}
