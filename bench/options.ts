@@ -78,7 +78,7 @@ What to measure
   --peer DEV              with --port: where flows output to; without it they drop
 
 How
-  --batch B               ops in a call of operate() (1024)
+  --batch B               ops in a call of operate() (4096)
   --depth D               calls under way at once (2)
   --lanes L               sockets for TC (1)
   --repeat R              turns that count; one more warms up (5)
@@ -98,7 +98,7 @@ const flags = {
   flows: { type: 'string' },
   profile: { type: 'string', default: '5tuple' },
   masks: { type: 'string', default: '1' },
-  batch: { type: 'string', default: '1024' },
+  batch: { type: 'string', default: '4096' },
   depth: { type: 'string', default: '2' },
   lanes: { type: 'string', default: '1' },
   skip: { type: 'string' },

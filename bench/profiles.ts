@@ -176,7 +176,8 @@ export function ufidOf(index: number): string {
   const a = hex8(Math.imul(index + 1, 0x9e3779b1))
   const b = hex8(Math.imul(index + 1, 0x85ebca6b))
   const c = hex8(Math.imul(index + 1, 0xc2b2ae35))
-  return `${a}-${b.slice(0, 4)}-4${b.slice(5)}-8${c.slice(1, 4)}-${c.slice(4)}${hex8(index)}`
+  // Joined, which makes one string, as one that was read from somewhere is; a template would leave a tree of parts.
+  return [a, b.slice(0, 4), `4${b.slice(5)}`, `8${c.slice(1, 4)}`, `${c.slice(4)}${hex8(index)}`].join('-')
 }
 
 export interface Range {

@@ -25,6 +25,20 @@ export interface Engine {
   learnPorts(): Promise<unknown>
 }
 
+/**
+ * What becomes of nearly every put. A class, because V8 decides by the place of a literal where its objects live, and once some lived
+ * long it would put all of them where only a full collection finds them.
+ */
+class Success implements OpResult {
+  readonly ufid: Ufid
+  readonly backend: BackendName
+
+  constructor(ufid: Ufid, backend: BackendName) {
+    this.ufid = ufid
+    this.backend = backend
+  }
+}
+
 /** An op that takes more than one question. */
 interface Task {
   readonly run: Run
@@ -273,7 +287,7 @@ export class Pipeline {
       const op = run.ops[index] as PutOp
       if (unmade[refusal]?.index !== turn) {
         const { ufid } = flow
-        const result = op.stats === true ? { ufid, backend, stats: noStats } : { ufid, backend }
+        const result = op.stats === true ? { ufid, backend, stats: noStats } : new Success(ufid, backend)
         this.#finish(run, index, flow, result, backend)
         continue
       }

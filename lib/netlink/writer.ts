@@ -93,7 +93,7 @@ export class Writer {
 }
 
 // A writer that serves many batches holds on to at most this much.
-const KEEP = 1 << 20
+const KEEP = 4 << 20
 
 /** Whether this machine's own byte order, the one netlink calls "host", is little-endian. */
 export const LITTLE = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1

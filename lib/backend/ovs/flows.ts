@@ -143,7 +143,9 @@ export class OvsBackend implements Backend {
     putUfid(writer.bytes, writer.attribute(ids.ufid, 16), flow)
     writeFlow(writer, flow)
     endMessage(writer, at)
-    templates.keep(FlowTemplate.from(writer.bytes.slice(at, writer.length), from, flow))
+    // Raw attributes are copied anyway.
+    if (flow.raw === undefined)
+      templates.keep(FlowTemplate.from(writer.bytes.slice(at, writer.length), from, flow))
   }
 
   #begin(writer: Writer, family: number, cmd: number, messageFlags: number): number {

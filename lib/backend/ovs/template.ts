@@ -27,8 +27,7 @@ export class FlowTemplate implements Template {
    * places for their values.
    */
   static from(message: Uint8Array, from: number, flow: FlowView): FlowTemplate | undefined {
-    // Raw attributes are copied anyway.
-    if (flow.raw !== undefined || !flowKey.alike(flow.key, flow.key)) return undefined
+    if (!flowKey.alike(flow.key, flow.key)) return undefined
     return new FlowTemplate(message, from, flow)
   }
 
