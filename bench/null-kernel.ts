@@ -1,4 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { performance } from 'node:perf_hooks'
+import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
 import type { Dump, Exchange, Protocol, Transport } from '../lib/index.js'
 import {
   AttributeSet,
@@ -19,24 +20,74 @@ import {
   writeMessage,
 } from '../lib/netlink/index.js'
 
+/** What a {@link NullKernel} is like. */
+export interface NullKernelOptions {
+  /** What a message costs, in microseconds. */
+  readonly costUs?: number
+  readonly keep?: boolean
+  readonly clock?: Clock
+}
+
+/** Where a {@link NullKernel} has the time from. */
+export interface Clock {
+  /** Milliseconds. */
+  now(): number
+  /** Resolves once `now()` is `time` at least. */
+  until(time: number): Promise<void>
+}
+
+/** Timers are late by a millisecond or more, which many small batches would add up; so the last of the time is waited for in turns. */
+const wallClock: Clock = {
+  now: () => performance.now(),
+  until: async (time) => {
+    const long = Math.floor(time - performance.now()) - TIMER_LATE_MS
+    if (long > 0) await sleep(long)
+    while (performance.now() < time) await turn()
+  },
+}
+const TIMER_LATE_MS = 2
+
+/** What one socket asks of the kernel, one thing after another. */
+class Lane {
+  readonly #clock: Clock
+  #busyUntil = 0
+  #last: Promise<void> = Promise.resolve()
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** Resolves when `ms` of work are done, which begin when the work before them ends. */
+  work(ms: number): Promise<void> {
+    // By the clock of the work, not by when we woke: what waits in line has not lost the time we slept too long.
+    const end = Math.max(this.#clock.now(), this.#busyUntil) + ms
+    this.#busyUntil = end
+    this.#last = this.#last.then(() => this.#clock.until(end))
+    return this.#last
+  }
+}
+
 /**
  * A kernel that says yes to everything, at once. On it a put costs what the library costs. With `keep` it remembers the
  * flows it was given and answers dumps with them; with `costUs` it takes its time over every message, and lets other work
- * go on meanwhile.
+ * go on meanwhile: the messages of one lane one after another, lanes beside one another, as sockets do.
  */
 export class NullKernel implements Transport {
   readonly name = 'null'
   readonly #families = new Map<string, number>()
   readonly #costUs: number
+  readonly #clock: Clock
+  readonly #lanes = new Map<string, Lane>()
   #keeps: boolean
   #kept: Record<Protocol, Uint8Array[]> = { generic: [], route: [] }
 
-  constructor({ costUs = 0, keep = false }: { readonly costUs?: number; readonly keep?: boolean } = {}) {
+  constructor({ costUs = 0, keep = false, clock = wallClock }: NullKernelOptions = {}) {
     this.#costUs = costUs
+    this.#clock = clock
     this.#keeps = keep
   }
 
-  async exchange(protocol: Protocol, batch: Uint8Array): Promise<Exchange> {
+  async exchange(protocol: Protocol, batch: Uint8Array, lane = 0): Promise<Exchange> {
     const type = u16.take(batch, 4)
     const family = [...this.#families].find(([, id]) => id === type)?.[0]
     if (protocol === 'generic' && (type === GENL_ID_CTRL || family !== 'ovs_flow')) {
@@ -45,7 +96,7 @@ export class NullKernel implements Transport {
     if (this.#keeps) this.#kept[protocol].push(batch.slice())
     let count = 0
     for (let at = 0; at < batch.length; at += (u32.take(batch, at) + 3) & ~3) count++
-    if (this.#costUs > 0) await sleep((count * this.#costUs) / 1000)
+    if (this.#costUs > 0) await this.#laneOf(protocol, lane).work((count * this.#costUs) / 1000)
     return { count, failures: [], replies: none }
   }
 
@@ -66,6 +117,16 @@ export class NullKernel implements Transport {
   }
 
   async close(): Promise<void> {}
+
+  #laneOf(protocol: Protocol, number: number): Lane {
+    const name = `${protocol} ${number}`
+    let lane = this.#lanes.get(name)
+    if (lane === undefined) {
+      lane = new Lane(this.#clock)
+      this.#lanes.set(name, lane)
+    }
+    return lane
+  }
 
   *#pages(protocol: Protocol, request: Uint8Array): Generator<Uint8Array> {
     // A TC dump is about one device: its ifindex is the first word behind family and padding.

@@ -172,7 +172,7 @@ function optionsOf(question: Question, values: ReturnType<typeof read>['values']
     masks,
     batch: count('--batch', values.batch, 1, 1 << 20),
     depth: count('--depth', values.depth, 1, 1024),
-    lanes: count('--lanes', values.lanes, 1, 64),
+    lanes: count('--lanes', values.lanes, 1, 16),
     skip: oneOf('--skip', values.skip ?? (port === undefined ? 'hw' : 'none'), ['sw', 'hw', 'none']),
     spelling: oneOf('--spelling', values.spelling, ['typed', 'raw', 'text']),
     repeat: count('--repeat', values.repeat, 1, 1000),

@@ -9,7 +9,7 @@ export function sweep(options: Options, progress: Progress): Promise<Result> {
   return measureReads(
     {
       question: 'sweep',
-      what: 'read the ufid, the counters and the last use of every flow from a terse dump',
+      what: 'looked at the counters and the last use of every flow',
       read,
     },
     options,
@@ -21,10 +21,12 @@ async function read(dpif: Dpif): Promise<number> {
   let count = 0
   let packets = 0n
   let last = 0
-  for await (const { ufid, stats } of dpif.dump({ terse: true })) {
-    if (ufid !== '') count++
-    packets += stats.packets
-    last = Math.max(last, stats.used)
+  for await (const page of dpif.sweep()) {
+    count += page.count
+    for (let index = 0; index < page.count; index++) {
+      packets += page.packets[index] ?? 0n
+      last = Math.max(last, page.used[index] ?? 0)
+    }
   }
   if (packets < 0n || last < 0) throw new Error('no counter was looked at')
   return count

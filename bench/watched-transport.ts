@@ -26,12 +26,12 @@ export class WatchedTransport implements Transport {
     this.name = inner.name
   }
 
-  exchange(protocol: Protocol, batch: Uint8Array): Promise<Exchange> {
+  exchange(protocol: Protocol, batch: Uint8Array, lane?: number): Promise<Exchange> {
     if (this.#file !== undefined) this.#record(protocol, batch)
-    if (!this.#timed) return this.#inner.exchange(protocol, batch)
+    if (!this.#timed) return this.#inner.exchange(protocol, batch, lane)
     if (this.#underWay++ === 0) this.#since = performance.now()
     this.#exchanges++
-    const exchange = this.#inner.exchange(protocol, batch)
+    const exchange = this.#inner.exchange(protocol, batch, lane)
     const done = () => {
       if (--this.#underWay === 0) this.#busyMs += performance.now() - this.#since
     }

@@ -24,7 +24,15 @@ export interface OpenOptions extends KernelOptions {
   readonly datapath: string
   /** Where flows go; `preferTc()` when left out. */
   readonly policy?: Policy
+  /**
+   * Sockets for TC, 1 to 16; 1 when left out. The flows of a call are divided among them, for example 4 for a NIC whose driver
+   * inserts in parallel. openvswitch has one in any case: its writers take turns (ovs_mutex).
+   */
+  readonly lanes?: number
 }
+
+/** Each is a socket and a thread. */
+const MAX_LANES = 16
 
 const language: Language = {
   view: viewOf,
@@ -36,7 +44,7 @@ const language: Language = {
 /**
  * Opens a datapath that exists. Nothing is written to it.
  *
- * Rejects with NO_DATAPATH, NO_MODULE or ADDON_MISSING.
+ * Rejects with NO_DATAPATH, NO_MODULE or ADDON_MISSING, and with a RangeError when `lanes` is no whole number from 1 to 16.
  *
  * ```ts
  * const dpif = await openDpif({ datapath: 'dp0' })
@@ -47,8 +55,11 @@ const language: Language = {
 export async function openDpif({
   datapath: name,
   policy = preferTc(),
+  lanes = 1,
   ...kernel
 }: OpenOptions): Promise<Dpif> {
+  if (!Number.isInteger(lanes) || lanes < 1 || lanes > MAX_LANES)
+    throw new RangeError(`lanes ${lanes}: a whole number from 1 to ${MAX_LANES} is needed`)
   const { transport, release } = reach(kernel)
   try {
     const families = new Families(transport)
@@ -56,7 +67,7 @@ export async function openDpif({
     const datapath = await new Datapaths(transport, id).get(name)
     return new DpifProvider({
       datapath,
-      backends: [new TcBackend(transport), new OvsBackend(transport, id, datapath.ifindex)],
+      backends: [new TcBackend(transport, { lanes }), new OvsBackend(transport, id, datapath.ifindex)],
       policy,
       ports: new Ports(transport, id, datapath.ifindex),
       language,

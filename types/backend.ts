@@ -1,7 +1,7 @@
 import type { Action } from './action.js'
 import type { Failure } from './errors.js'
 import type { FlowId, FlowKey, FlowStats } from './flow.js'
-import type { BackendName, Flow, PutMode } from './op.js'
+import type { BackendName, CounterPage, Flow, PutMode } from './op.js'
 import type { Choice } from './policy.js'
 import type { Port } from './port.js'
 
@@ -49,6 +49,14 @@ export interface Unmade {
   readonly error: Failure
 }
 
+/** Counters as a backend reads them. */
+export interface SweptPage extends CounterPage {
+  /** The words of a flow's ufid. */
+  words(index: number): Pick<FlowId, 'w0' | 'w1' | 'w2' | 'w3'>
+  /** Takes a flow off the page; the last one moves to its place. */
+  drop(index: number): void
+}
+
 /** A flow as a backend dumps it. */
 export type DumpedFlow = Flow & FlowId
 
@@ -66,7 +74,8 @@ export interface BackendResult {
 export interface Backend {
   readonly name: BackendName
   /**
-   * Carries out `ops` in order and answers one result for each. A refusal is a result; rejects only when the transport fails.
+   * Carries out `ops` and answers one result for each, in order. What is done to different flows may be done side by side; whoever
+   * asks sees to it that no two ops under way are on one flow. A refusal is a result; rejects only when the transport fails.
    * `create` on a ufid the backend holds is EXISTS, `replace`, `del` and `get` on one it does not hold are NOT_FOUND.
    */
   operate(ops: readonly BackendOp[]): Promise<BackendResult[]>
@@ -75,8 +84,10 @@ export interface Backend {
    * for a flow that is put without trouble. Answers those that were not put, ascending.
    */
   create(flows: readonly FlowView[], choice: Choice): Promise<readonly Unmade[]>
-  /** Pulls every flow the backend holds on this datapath. */
-  dump(options: { readonly terse: boolean }): AsyncIterable<DumpedFlow>
+  /** Pulls every flow the backend holds on this datapath, in lists of as many as come together. */
+  dump(options: { readonly terse: boolean }): AsyncIterable<readonly DumpedFlow[]>
+  /** The counters of every flow the backend holds on this datapath, page by page; a page is used again for the next one. */
+  sweep(): AsyncIterable<SweptPage>
   /** What stands against the backend carrying this flow, as far as can be said without asking a kernel. */
   objections(flow: FlowView, choice: Choice): Failure[]
   /** Deletes every flow of ours on this datapath. */

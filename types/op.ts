@@ -94,6 +94,26 @@ export interface OpResult {
   readonly flow?: Flow
 }
 
+/**
+ * The counters of many flows, column by column: entry `i` of each array is about the flow `i` of the page, up to `count`. The arrays are
+ * used again for the next page.
+ */
+export interface CounterPage {
+  readonly backend: BackendName
+  readonly count: number
+  /** Four words for each flow; see FlowId. */
+  readonly ids: Int32Array
+  readonly packets: BigUint64Array
+  readonly bytes: BigUint64Array
+  /**
+   * When a packet last hit the flow: milliseconds on CLOCK_MONOTONIC, 0 for never. Always 0 in TC, whose terse dumps carry no times
+   * (tcf_action_dump_terse(), net/sched/act_api.c).
+   */
+  readonly used: Float64Array
+  /** Throws a RangeError when there is no such flow on the page. */
+  ufid(index: number): Ufid
+}
+
 /** Which flows a dump yields, as `dpctl/dump-flows type=`; a flow passes if any of the named kinds fits. */
 export type DumpType = 'ovs' | 'tc' | 'offloaded' | 'non-offloaded'
 

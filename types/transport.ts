@@ -13,15 +13,16 @@ export interface Transport {
 
   /**
    * Sends every message of `batch`, in order, and answers once the kernel has dealt with all of them.
-   * Batches of one protocol are carried out in the order of the calls.
+   * Batches of one protocol and one lane are carried out in the order of the calls; lanes go on beside one another. `lane` is a
+   * whole number from 0, and 0 when left out.
    *
    * `batch` is read before the call returns and is never written to: it is the caller's again at once.
    *
    * A message the kernel refuses is a {@link MessageFailure}, not a rejection. Rejects with a `DpifError`: `CLOSED`,
-   * `BUSY` (more than 1024 exchanges of one protocol wait), `BAD_MESSAGE` (framing; nothing was sent), `ADDON_MISSING`, or `SOCKET` (the socket itself failed; nothing is known
+   * `BUSY` (more than 1024 exchanges of one protocol and lane wait), `BAD_MESSAGE` (framing; nothing was sent), `ADDON_MISSING`, or `SOCKET` (the socket itself failed; nothing is known
    * of the messages).
    */
-  exchange(protocol: Protocol, batch: Uint8Array): Promise<Exchange>
+  exchange(protocol: Protocol, batch: Uint8Array, lane?: number): Promise<Exchange>
 
   /**
    * Starts a dump. `request` is one framed message; the transport adds the dump flags. Nothing is sent before the first
@@ -62,8 +63,8 @@ export interface MessageFailure {
 }
 
 /**
- * Pages of a dump, pulled: each `next()` is one read of at most 64 KiB. A page holds whole messages, without the closing
- * NLMSG_DONE. The page belongs to the caller.
+ * Pages of a dump, pulled: each `next()` is a few reads, of at most 256 KiB together. A page holds whole messages, without the closing
+ * NLMSG_DONE. It is the caller's until the next `next()`: then its memory is used again, and what is to be kept has to be copied.
  *
  * After the last page the iterator throws a `DpifError`: `DUMP_INTERRUPTED` when the kernel marked any message with
  * NLM_F_DUMP_INTR, or the kernel's own error when NLMSG_DONE or NLMSG_ERROR carried one.

@@ -15,6 +15,14 @@ inline bool check_argument(const Napi::CallbackInfo& info, std::size_t index, bo
   return false;
 }
 
+/** False, with a TypeError pending, when the argument is no Uint8Array. */
+inline bool check_bytes(const Napi::CallbackInfo& info, std::size_t index) {
+  const bool fits = index < info.Length() && info[index].IsTypedArray() &&
+                    info[index].As<Napi::TypedArray>().TypedArrayType() == napi_uint8_array;
+  if (!fits) Napi::TypeError::New(info.Env(), "expected a Uint8Array").ThrowAsJavaScriptException();
+  return fits;
+}
+
 /**
  * Takes a Uint8Array argument as a copy; false, with a TypeError pending, when it is none.
  *
@@ -23,12 +31,7 @@ inline bool check_argument(const Napi::CallbackInfo& info, std::size_t index, bo
  * call.
  */
 inline bool take_bytes(const Napi::CallbackInfo& info, std::size_t index, std::vector<std::uint8_t>& bytes) {
-  const bool fits = index < info.Length() && info[index].IsTypedArray() &&
-                    info[index].As<Napi::TypedArray>().TypedArrayType() == napi_uint8_array;
-  if (!fits) {
-    Napi::TypeError::New(info.Env(), "expected a Uint8Array").ThrowAsJavaScriptException();
-    return false;
-  }
+  if (!check_bytes(info, index)) return false;
   const auto array = info[index].As<Napi::Uint8Array>();
   bytes.assign(array.Data(), array.Data() + array.ElementLength());
   return true;

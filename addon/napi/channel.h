@@ -43,6 +43,8 @@ class Channel {
 
   bool is_closed() const { return closed_; }
 
+  Instance& instance() { return *instance_; }
+
   /** Gives the worker back until the next call. Nothing may be queued. */
   void rest();
 

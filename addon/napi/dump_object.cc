@@ -1,5 +1,6 @@
 #include "napi/dump_object.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -9,20 +10,38 @@ namespace ovs_dpif {
 
 class DumpObject::NextTask final : public ObjectTask {
  public:
-  NextTask(DumpObject& owner, Napi::Function done) : ObjectTask(owner.Value(), done), owner_(owner) {}
-
-  void run() override {
-    owner_.page_.resize(Dump::kPageSize);
-    result_ = owner_.dump_->next(owner_.page_);
+  NextTask(DumpObject& owner, Napi::Function done, Napi::Uint8Array into)
+      : ObjectTask(owner.Value(), done),
+        owner_(owner),
+        into_(Napi::Persistent(into)),
+        page_(owner.channel_.instance().spare_pages().take()) {
+    page_.resize(into.ElementLength());
   }
+
+  void run() override { result_ = owner_.dump_->next(page_); }
 
   void settle(Napi::Env env) override {
     owner_.reading_ = false;
     // The socket is closed already, so the thread is of no more use here; unless a close() is queued, which sees to it.
     if (result_.last && !owner_.channel_.is_closed()) owner_.channel_.rest();
+    hand_over(env);
+    owner_.channel_.instance().spare_pages().put(std::move(page_));
+  }
+
+ private:
+  void hand_over(Napi::Env env) {
     const Refusal& refusal = result_.refusal;
     Napi::Object value = Napi::Object::New(env);
-    value["page"] = to_javascript(env, Bytes(owner_.page_).first(result_.size));
+    // Copied here and not written into by the other thread: the caller could have given its memory away meanwhile.
+    Napi::Uint8Array into = into_.Value();
+    if (!into.IsEmpty() && into.ElementLength() >= result_.size) {
+      std::copy_n(page_.begin(), result_.size, into.Data());
+    } else {
+      result_.size = 0;
+      result_.error = {"page", EFAULT};
+      result_.last = true;
+    }
+    value["size"] = Napi::Number::New(env, static_cast<double>(result_.size));
     value["last"] = Napi::Boolean::New(env, result_.last);
     value["interrupted"] = Napi::Boolean::New(env, result_.interrupted);
     if (result_.error) value["error"] = to_javascript(env, result_.error);
@@ -31,8 +50,10 @@ class DumpObject::NextTask final : public ObjectTask {
     call(env, {}, value);
   }
 
- private:
   DumpObject& owner_;
+  Napi::Reference<Napi::Uint8Array> into_;
+  // Filled by the worker's thread, then read by JavaScript's.
+  std::vector<std::uint8_t> page_;
   DumpPage result_;
 };
 
@@ -50,20 +71,23 @@ DumpObject::DumpObject(const Napi::CallbackInfo& info) : ObjectWrap(info), chann
 
 Napi::Value DumpObject::next(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  if (!check_argument(info, 0, &Napi::Value::IsFunction, "expected a function")) return {};
+  if (!check_bytes(info, 0)) return {};
+  const auto into = info[0].As<Napi::Uint8Array>();
+  if (into.ElementLength() < Dump::kLeastPage) {
+    Napi::RangeError::New(env, "expected a page of 64 KiB at least").ThrowAsJavaScriptException();
+    return {};
+  }
+  if (!check_argument(info, 1, &Napi::Value::IsFunction, "expected a function")) return {};
   if (reading_) return to_javascript(env, SocketError{"busy", EBUSY});
   const Napi::Value refused =
-      channel_.post(env, std::make_unique<NextTask>(*this, info[0].As<Napi::Function>()));
+      channel_.post(env, std::make_unique<NextTask>(*this, info[1].As<Napi::Function>(), into));
   reading_ = refused.IsUndefined();
   return refused;
 }
 
 Napi::Value DumpObject::close(const Napi::CallbackInfo& info) {
   if (!check_argument(info, 0, &Napi::Value::IsFunction, "expected a function")) return {};
-  return channel_.close(Value(), info[0].As<Napi::Function>(), [this] {
-    dump_->close();
-    page_ = {};
-  });
+  return channel_.close(Value(), info[0].As<Napi::Function>(), [this] { dump_->close(); });
 }
 
 }  // namespace ovs_dpif

@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <vector>
 
 #include "napi/channel.h"
 #include "socket/dump.h"
@@ -26,8 +25,6 @@ class DumpObject : public Napi::ObjectWrap<DumpObject> {
 
   SystemKernel kernel_;
   std::unique_ptr<Dump> dump_;
-  // Filled by the worker's thread, read by JavaScript's; `reading_` keeps the two apart.
-  std::vector<std::uint8_t> page_;
   bool reading_ = false;
   // Last, so that its thread is gone before the members above are.
   Channel channel_;

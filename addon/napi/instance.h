@@ -7,6 +7,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "socket/spare_buffers.h"
 #include "socket/worker.h"
 
 namespace ovs_dpif {
@@ -41,6 +42,9 @@ class Instance {
   /** Takes back a worker that has nothing to do. */
   void dismiss(std::unique_ptr<Worker> worker);
 
+  /** Pages of dumps that have ended, for the next ones. JavaScript thread only. */
+  SpareBuffers& spare_pages() { return spare_pages_; }
+
   /** One more task is under way; the event loop stays alive until it is delivered and settled. */
   void expect();
 
@@ -58,6 +62,7 @@ class Instance {
   napi_threadsafe_function to_javascript_ = nullptr;
   std::unordered_set<Worker*> hired_;
   std::vector<std::unique_ptr<Worker>> spare_;
+  SpareBuffers spare_pages_;
   bool ended_ = false;
   std::size_t under_way_ = 0;
 };

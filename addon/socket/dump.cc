@@ -10,8 +10,6 @@ namespace ovs_dpif {
 namespace {
 
 constexpr std::uint32_t kSequence = 1;
-// The kernel sizes the parts of a dump by the largest read offered so far, up to this (netlink_recvmsg).
-constexpr std::size_t kLargestPart = 32 << 10;
 // The kernel answers while it is asked, so this only bounds what should not happen.
 constexpr int kTimeoutMs = 10'000;
 
@@ -60,16 +58,9 @@ SocketError Dump::start() {
 /** Reads one datagram behind what the page holds already. False when the page is done for now. */
 bool Dump::receive(WritableBytes page, DumpPage& result) {
   const WritableBytes room = page.subspan(result.size);
-  if (result.size > 0) {
-    if (room.size() < kLargestPart) return false;
-    // A part can be larger than usual (min_dump_alloc), and what does not fit now fits on a page of its own.
-    const Received ahead = socket_.peek();
-    if (ahead.error == EAGAIN || (ahead.error == 0 && ahead.size > room.size())) return false;
-    if (ahead.error != 0) {
-      end(result, {"receive", ahead.error});
-      return false;
-    }
-  }
+  // The kernel sizes the parts of a dump by the largest read offered so far, up to 32 KiB (netlink_recvmsg); some need more
+  // (min_dump_alloc). Each finds the same room, wherever on a page it comes.
+  if (result.size > 0 && room.size() < kLeastPage) return false;
   const Received received = socket_.receive(room);
   if (received.error == EAGAIN) {
     if (result.size > 0) return false;

@@ -30,8 +30,8 @@ struct DumpPage {
  */
 class Dump {
  public:
-  /** What `next` is best called with: holds two of the kernel's parts. */
-  static constexpr std::size_t kPageSize = 64 << 10;
+  /** The least `next` may be called with: a part of a dump may be as large as that. */
+  static constexpr std::size_t kLeastPage = 64 << 10;
 
   Dump(Kernel& kernel, int protocol, std::vector<std::uint8_t> request);
 

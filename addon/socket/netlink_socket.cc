@@ -82,7 +82,7 @@ int NetlinkSocket::send(Bytes bytes) {
   return result < 0 ? static_cast<int>(-result) : 0;
 }
 
-Received NetlinkSocket::receive(WritableBytes buffer, int flags) {
+Received NetlinkSocket::receive(WritableBytes buffer) {
   sockaddr_nl sender{};
   iovec vector{buffer.data(), buffer.size()};
   msghdr message{};
@@ -91,7 +91,7 @@ Received NetlinkSocket::receive(WritableBytes buffer, int flags) {
   message.msg_iov = &vector;
   message.msg_iovlen = 1;
   ssize_t result;
-  do result = kernel_.recvmsg(fd_, &message, flags | MSG_DONTWAIT | MSG_TRUNC);
+  do result = kernel_.recvmsg(fd_, &message, MSG_DONTWAIT | MSG_TRUNC);
   while (result == -EINTR);
 
   Received received;

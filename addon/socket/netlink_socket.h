@@ -42,16 +42,12 @@ class NetlinkSocket {
   int send(Bytes bytes);
 
   /** Reads one datagram without waiting; EAGAIN when there is none. */
-  Received receive(WritableBytes buffer) { return receive(buffer, 0); }
-
-  /** Tells about the next datagram and leaves it in the queue. */
-  Received peek() { return receive({}, MSG_PEEK); }
+  Received receive(WritableBytes buffer);
 
   /** Waits for a datagram; returns 0, ETIMEDOUT or another positive errno. */
   int wait(int timeout_ms);
 
  private:
-  Received receive(WritableBytes buffer, int flags);
   SocketError configure();
   std::size_t grow_buffer(int force_name, int name, int size);
 

@@ -25,7 +25,7 @@ class SpareBuffers {
 
  private:
   static constexpr std::size_t kMost = 2;
-  static constexpr std::size_t kLargest = 1 << 20;
+  static constexpr std::size_t kLargest = 4 << 20;
 
   std::vector<std::vector<std::uint8_t>> spare_;
 };

@@ -2,6 +2,7 @@ import type { Backend, FlowView } from '../../types/backend.js'
 import type { Dpif, Explanation, Language, PortControl } from '../../types/dpif.js'
 import type {
   BackendName,
+  CounterPage,
   DelOp,
   DumpOptions,
   Flow,
@@ -14,7 +15,7 @@ import type {
 import type { Facts, Policy } from '../../types/policy.js'
 import type { AddPortOptions, Datapath, Port } from '../../types/port.js'
 import { DpifError } from '../errors.js'
-import { merge } from './merge.js'
+import { Merge } from './merge.js'
 import { Pipeline } from './pipeline.js'
 import { PlacementMap } from './placement.js'
 import { decide, type PlanContext } from './plan.js'
@@ -45,6 +46,7 @@ export class DpifProvider implements Dpif {
   readonly #placement: PlacementMap
   readonly #context: PlanContext
   readonly #pipeline: Pipeline
+  readonly #merge: Merge
   #ports: ReadonlyMap<number, Port> = new Map()
   #lastKnown: number | undefined
   #knownBefore: number | undefined
@@ -67,6 +69,7 @@ export class DpifProvider implements Dpif {
     }
     const backends = parts.backends.map(({ name }) => name)
     this.#context = { placement: this.#placement, policy: parts.policy, facts, backends }
+    this.#merge = new Merge(parts.backends, this.#placement, () => this.#beforeDump())
     this.#pipeline = new Pipeline({
       context: this.#context,
       backends: this.#backends,
@@ -100,10 +103,12 @@ export class DpifProvider implements Dpif {
     return this.#one({ op: 'get', ...flow })
   }
 
-  async *dump(options: DumpOptions = {}): AsyncIterableIterator<Flow> {
-    this.#checkOpen()
-    await this.#loadPorts()
-    yield* merge(this.#parts.backends, this.#placement, options)
+  dump(options: DumpOptions = {}): AsyncIterableIterator<Flow> {
+    return this.#merge.dump(options)
+  }
+
+  sweep(): AsyncIterableIterator<CounterPage> {
+    return this.#merge.sweep()
   }
 
   flush(): Promise<void> {
@@ -190,6 +195,11 @@ export class DpifProvider implements Dpif {
     return Promise.allSettled([this.#alone, ...this.#together])
   }
 
+  async #beforeDump(): Promise<void> {
+    this.#checkOpen()
+    await this.#loadPorts()
+  }
+
   #checkOpen(): void {
     if (this.#closed !== undefined) throw closed()
   }
@@ -209,7 +219,9 @@ export class DpifProvider implements Dpif {
       const problems: unknown[] = []
       for (const backend of this.#parts.backends) {
         try {
-          for await (const flow of backend.dump({ terse: true })) this.#placement.add(flow, backend.name)
+          for await (const flows of backend.dump({ terse: true })) {
+            for (const flow of flows) this.#placement.add(flow, backend.name)
+          }
         } catch (error) {
           problems.push(error)
         }

@@ -1,7 +1,8 @@
 import type { Action } from '../../types/action.js'
-import type { Backend } from '../../types/backend.js'
+import type { Backend, DumpedFlow, SweptPage } from '../../types/backend.js'
 import type { FlowKey, FlowStats, Ufid } from '../../types/flow.js'
-import type { BackendName, DumpOptions, DumpType, Flow } from '../../types/op.js'
+import type { BackendName, CounterPage, DumpOptions, DumpType, Flow } from '../../types/op.js'
+import { UfidTable, type Words } from '../memory/ufid-table.js'
 import type { PlacementMap } from './placement.js'
 
 /** The kinds of dump, and which backend can have any of them. */
@@ -13,39 +14,155 @@ const kinds: Readonly<Record<DumpType, { backends: readonly BackendName[]; fits:
     'non-offloaded': { backends: ['tc', 'ovs'], fits: ({ offloaded }) => !offloaded },
   }
 
-/**
- * Both tables as one: the backends in the order given, every ufid once. A flow that is on its way from one backend to the other
- * shows up in both; the first one seen counts. Errors of a dump come after all that could be read.
- */
-export async function* merge(
-  backends: readonly Backend[],
-  placement: PlacementMap,
-  { terse = false, types = [] }: DumpOptions,
-): AsyncIterableIterator<Flow> {
-  const wanted = types.map((type) => {
-    const kind = kinds[type]
-    if (kind === undefined)
-      throw new TypeError(`'${type}' is no kind of flow; there are ${Object.keys(kinds).join(', ')}`)
-    return kind
-  })
-  const seen = new Set<Ufid>()
-  const problems: unknown[] = []
-  for (const [turn, backend] of backends.entries()) {
-    if (wanted.length > 0 && !wanted.some(({ backends }) => backends.includes(backend.name))) continue
-    const last = turn === backends.length - 1
-    try {
-      for await (const flow of backend.dump({ terse })) {
-        if (seen.has(flow.ufid)) continue
-        // The last table needs no remembering: the kernel names each flow of one table once.
-        if (!last) seen.add(flow.ufid)
-        if (wanted.length > 0 && !wanted.some(({ fits }) => fits(flow))) continue
-        yield placement.isCarried(flow) ? new CarriedFlow(flow, placement.total(flow, flow.stats)) : flow
-      }
-    } catch (error) {
-      problems.push(error)
+/** Two tables looked at as one. */
+export class Merge {
+  readonly #backends: readonly Backend[]
+  readonly #placement: PlacementMap
+  readonly #prepare: () => Promise<void>
+  /** Where ids that were seen are noted, for the next look. */
+  #spare: UfidTable | undefined
+
+  /** `prepare` is called when the first flow is asked for, and may throw. */
+  constructor(backends: readonly Backend[], placement: PlacementMap, prepare: () => Promise<void>) {
+    this.#backends = backends
+    this.#placement = placement
+    this.#prepare = prepare
+  }
+
+  /**
+   * The backends in the order given, every ufid once. A flow that is on its way from one backend to the other shows up in both; the
+   * first one seen counts. Errors of a dump come after all that could be read.
+   */
+  dump(options: DumpOptions): AsyncIterableIterator<Flow> {
+    return new OneByOne(this.#lists(options))
+  }
+
+  async *#lists({ terse = false, types = [] }: DumpOptions): AsyncGenerator<readonly Flow[]> {
+    const wanted = types.map((type) => {
+      const kind = kinds[type]
+      if (kind === undefined)
+        throw new TypeError(`'${type}' is no kind of flow; there are ${Object.keys(kinds).join(', ')}`)
+      return kind
+    })
+    const isWanted = (flow: Flow) => wanted.length === 0 || wanted.some(({ fits }) => fits(flow))
+    const backends = this.#backends.filter(({ name }) => {
+      return wanted.length === 0 || wanted.some(({ backends }) => backends.includes(name))
+    })
+    yield* this.#each(
+      backends,
+      (backend) => backend.dump({ terse }),
+      (flows, isFirst) => this.#told(flows.filter((flow) => isFirst(flow) && isWanted(flow))),
+    )
+  }
+
+  /** What the user gets to see. */
+  #told(flows: readonly DumpedFlow[]): readonly Flow[] {
+    const placement = this.#placement
+    if (!placement.carries) return flows
+    return flows.map((flow) =>
+      placement.isCarried(flow) ? new CarriedFlow(flow, placement.total(flow, flow.stats)) : flow,
+    )
+  }
+
+  /** The counters of both tables, under the same rules. */
+  sweep(): AsyncIterableIterator<CounterPage> {
+    return this.#each(
+      this.#backends,
+      (backend) => backend.sweep(),
+      (page, isFirst) => {
+        for (let index = page.count - 1; index >= 0; index--)
+          if (!isFirst(page.words(index))) page.drop(index)
+        if (this.#placement.carries) this.#addCarried(page)
+        return page
+      },
+    )
+  }
+
+  #addCarried(page: SweptPage): void {
+    for (let index = 0; index < page.count; index++) {
+      const { packets, bytes } = this.#placement.carried(page.ufid(index))
+      page.packets[index] = (page.packets[index] as bigint) + packets
+      page.bytes[index] = (page.bytes[index] as bigint) + bytes
     }
   }
-  if (problems.length > 0) throw problems[0]
+
+  async *#each<Page, Told>(
+    backends: readonly Backend[],
+    pages: (backend: Backend) => AsyncIterable<Page>,
+    tell: (page: Page, isFirst: (id: Words) => boolean) => Told,
+  ): AsyncGenerator<Told> {
+    await this.#prepare()
+    const seen = this.#spare ?? new UfidTable(1)
+    this.#spare = undefined
+    const problems: unknown[] = []
+    try {
+      for (const [turn, backend] of backends.entries()) {
+        const isFirst = firstOf(seen, turn === backends.length - 1)
+        try {
+          for await (const page of pages(backend)) yield tell(page, isFirst)
+        } catch (error) {
+          problems.push(error)
+        }
+      }
+    } finally {
+      seen.clear()
+      this.#spare = seen
+    }
+    if (problems.length > 0) throw problems[0]
+  }
+}
+
+/** Whether an id was not seen before. The last table needs no remembering: the kernel names each flow of one table once. */
+function firstOf(seen: UfidTable, isLast: boolean): (id: Words) => boolean {
+  if (isLast) return seen.size === 0 ? () => true : (id) => seen.find(id) < 0
+  return (id) => {
+    const { size } = seen
+    seen.insert(id, 1)
+    return seen.size > size
+  }
+}
+
+/** Hands lists out one by one. An async generator would cost more for each flow than decoding it does. */
+class OneByOne implements AsyncIterableIterator<Flow> {
+  readonly #lists: AsyncGenerator<readonly Flow[]>
+  #list: readonly Flow[] = []
+  #next = 0
+  #fetching: Promise<boolean> | undefined
+
+  constructor(lists: AsyncGenerator<readonly Flow[]>) {
+    this.#lists = lists
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  async next(): Promise<IteratorResult<Flow>> {
+    // Calls that overlap wait for one list.
+    while (this.#next === this.#list.length) {
+      this.#fetching ??= this.#fetch()
+      if (!(await this.#fetching)) return { value: undefined, done: true }
+    }
+    return { value: this.#list[this.#next++] as Flow, done: false }
+  }
+
+  /** False when there is no list any more. */
+  async #fetch(): Promise<boolean> {
+    try {
+      const { value, done } = await this.#lists.next()
+      this.#list = done ? [] : value
+      this.#next = 0
+      return !done
+    } finally {
+      this.#fetching = undefined
+    }
+  }
+
+  async return(): Promise<IteratorResult<Flow>> {
+    this.#next = this.#list.length
+    await this.#lists.return(undefined)
+    return { value: undefined, done: true }
+  }
 }
 
 /** A flow whose earlier copies have counted too. */

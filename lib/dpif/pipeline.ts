@@ -60,8 +60,8 @@ interface Fresh {
 }
 
 /**
- * Ops that are read, decided and encoded in one go, while the kernel works on the ones before: about a millisecond of work. New flows
- * are kept column by column, since they are many and an object each would cost more.
+ * Ops that are read, decided and encoded in one go, while the kernel works on the ones before. New flows are kept column by
+ * column, since they are many and an object each would cost more.
  */
 class Chunk {
   readonly puts: FlowView[] = []
@@ -76,7 +76,10 @@ class Chunk {
   }
 }
 
+/** Typed or raw puts in a chunk: some milliseconds of work. Each chunk costs a few system calls and switches between threads. */
 const CHUNK = 4096
+/** Reading text takes so many times longer. */
+const TEXT = 8
 
 /** Chunks under way at the same time: one in the kernel, one being made ready. */
 const DEPTH = 2
@@ -128,22 +131,24 @@ export class Pipeline {
     const chunk = new Chunk()
     chunk.tasks = this.#ready
     this.#ready = []
-    for (let run = this.#runs[0]; run !== undefined && chunk.size < CHUNK; run = this.#runs[0]) {
-      const end = run.hasFailed ? run.read : Math.min(run.read + CHUNK - chunk.size, run.ops.length)
-      while (run.read < end) this.#read(run, run.read++, chunk)
+    let room = CHUNK - chunk.size
+    for (let run = this.#runs[0]; run !== undefined && room > 0; run = this.#runs[0]) {
+      while (!run.isRead && !run.hasFailed && room > 0) {
+        room -= this.#read(run, run.read++, chunk)
+      }
       if (run.isRead || run.hasFailed) this.#runs.shift()
     }
     return chunk
   }
 
-  /** Reads one op. What cannot be read fails alone. */
-  #read(run: Run, index: number, chunk: Chunk): void {
+  /** Reads one op, and answers how much room it takes. What cannot be read fails alone. */
+  #read(run: Run, index: number, chunk: Chunk): number {
     const op = run.ops[index] as Op
     const { language, context } = this.#engine
     try {
       if (op.op !== 'put') {
         this.#claim(this.#nameTask(op, run, index), chunk.tasks)
-        return
+        return 1
       }
       const { mode = 'create' } = op
       if (!modes.has(mode)) throw new TypeError(`'${mode}' is no mode; there are ${[...modes].join(', ')}`)
@@ -153,14 +158,16 @@ export class Pipeline {
         const task = this.#putTask(op, flow, run, index)
         if (known === undefined) this.#standInLine(task)
         else this.#take(task, chunk.tasks)
-        return
+        return 1
       }
       run.begin()
       chunk.puts.push(flow)
       chunk.runs.push(run)
       chunk.indexes.push(index)
+      return typeof op.key === 'string' ? TEXT : 1
     } catch (error) {
       this.#refuse(run, index, error)
+      return 1
     }
   }
 

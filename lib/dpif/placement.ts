@@ -89,6 +89,16 @@ export class PlacementMap {
     return { ...stats, packets: stats.packets + carried.packets, bytes: stats.bytes + carried.bytes }
   }
 
+  /** Whether any flow has counted in copies that are gone. */
+  get carries(): boolean {
+    return this.#carried.size > 0
+  }
+
+  /** What a flow counted in copies that are gone. */
+  carried(ufid: Ufid): Counts {
+    return this.#carried.get(ufid) ?? zero
+  }
+
   isCarried(id: FlowId): boolean {
     return this.#carried.size > 0 && this.#carried.has(id.ufid)
   }

@@ -29,6 +29,9 @@ export interface FlowBody {
 /** OVS_UFID_F_*: what a reply about a flow with a ufid leaves out. */
 export const ufidFlags = { OMIT_KEY: 1, OMIT_MASK: 2, OMIT_ACTIONS: 4, OMIT_ALL: 7 } as const
 
+/** struct ovs_flow_stats. */
+export const counters = struct<FlowCounters>({ packets: u64, bytes: u64 }, { grows: true })
+
 /** Family ovs_flow: the flows of a datapath. */
 export const flow: Family<OvsHeader, FlowBody> & { readonly body: AttributeSet<FlowBody> } = {
   name: 'ovs_flow',
@@ -42,7 +45,7 @@ export const flow: Family<OvsHeader, FlowBody> & { readonly body: AttributeSet<F
     key: { uapi: 'OVS_FLOW_ATTR_KEY', id: 1, codec: flowKey, doc: 'What a packet looks like.' },
     mask: { uapi: 'OVS_FLOW_ATTR_MASK', id: 7, codec: flowKey, doc: 'Which bits of the key count; absent is all.' },
     actions: { uapi: 'OVS_FLOW_ATTR_ACTIONS', id: 2, codec: actionList, doc: 'What is done; empty drops.' },
-    stats: { uapi: 'OVS_FLOW_ATTR_STATS', id: 3, codec: struct<FlowCounters>({ packets: u64, bytes: u64 }, { grows: true }), doc: 'Packets and bytes; absent when zero.' },
+    stats: { uapi: 'OVS_FLOW_ATTR_STATS', id: 3, codec: counters, doc: 'Packets and bytes; absent when zero.' },
     tcpFlags: { uapi: 'OVS_FLOW_ATTR_TCP_FLAGS', id: 4, codec: u8, doc: 'OR of the TCP flags seen.' },
     used: { uapi: 'OVS_FLOW_ATTR_USED', id: 5, codec: u64, doc: 'Last use, in ms on CLOCK_MONOTONIC.' },
     clear: { uapi: 'OVS_FLOW_ATTR_CLEAR', id: 6, codec: flag, doc: 'Set the counters back; only SET listens.' },

@@ -10,6 +10,7 @@ import { policyCases } from './conformance/policy.js'
 import { putCases } from './conformance/put.js'
 import { sampleCases } from './conformance/samples.js'
 import { statsCases } from './conformance/stats.js'
+import { sweepCases } from './conformance/sweep.js'
 
 /**
  * What every kernel behind a {@link Transport} has to do in the same way, real or simulated, as many small named cases.
@@ -72,6 +73,7 @@ const groups: readonly (readonly Case[])[] = [
   identityCases,
   batchCases,
   dumpCases,
+  sweepCases,
   moveCases,
   policyCases,
   foreignCases,

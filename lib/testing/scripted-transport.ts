@@ -20,6 +20,8 @@ export interface Scene {
 export interface Recorded {
   readonly call: 'exchange' | 'dump'
   readonly protocol: Protocol
+  /** Of an exchange in another lane than 0. */
+  readonly lane?: number
   readonly bytes: Uint8Array
 }
 
@@ -39,8 +41,12 @@ export class ScriptedTransport implements Transport {
     return this.#scenes.length
   }
 
-  async exchange(protocol: Protocol, batch: Uint8Array): Promise<Exchange> {
-    const { error, failures = [], replies = new Uint8Array(0) } = this.#play('exchange', protocol, batch)
+  async exchange(protocol: Protocol, batch: Uint8Array, lane = 0): Promise<Exchange> {
+    const {
+      error,
+      failures = [],
+      replies = new Uint8Array(0),
+    } = this.#play('exchange', protocol, batch, lane)
     if (error !== undefined) throw error
     return { count: [...messagesOf(batch)].length, failures, replies }
   }
@@ -55,10 +61,10 @@ export class ScriptedTransport implements Transport {
     this.#closed = true
   }
 
-  #play(call: Recorded['call'], protocol: Protocol, bytes: Uint8Array): Scene {
+  #play(call: Recorded['call'], protocol: Protocol, bytes: Uint8Array, lane = 0): Scene {
     if (this.#closed)
       throw new DpifError('CLOSED', 'cannot use a transport that was closed; open another one')
-    const turn = this.sent.push({ call, protocol, bytes: bytes.slice() })
+    const turn = this.sent.push({ call, protocol, ...(lane === 0 ? {} : { lane }), bytes: bytes.slice() })
     const scene = this.#scenes.shift()
     const wanted = scene && `${scene.pages === undefined ? 'exchange' : 'dump'} on ${scene.protocol}`
     if (scene === undefined || wanted !== `${call} on ${protocol}`)

@@ -19,8 +19,8 @@ export interface NetlinkSocket {
 
 /** A dump with a socket and a thread of its own. */
 export interface NetlinkDump {
-  /** Reads one page. Refused as `busy` while another one is read. */
-  next(done: Done<DumpPage>): AddonError | undefined
+  /** Reads one page into `into`, of 64 KiB at least. Refused as `busy` while another one is read. */
+  next(into: Uint8Array, done: Done<DumpPage>): AddonError | undefined
   /** As in {@link NetlinkSocket}. */
   close(done: () => void): AddonError | undefined
 }
@@ -46,7 +46,8 @@ export interface ExchangeAnswer {
 
 /** One page of a dump. */
 export interface DumpPage {
-  readonly page: Uint8Array
+  /** How many bytes of `into` it has. */
+  readonly size: number
   /** This was the last page. `error`, `errno` and `interrupted` tell whether the dump is complete. */
   readonly last: boolean
   readonly error?: AddonError

@@ -15,8 +15,8 @@ import { loadAddon } from './load.js'
 
 // The kernel of this machine, through the addon. Two ideas:
 //
-// - One socket per protocol carries all exchanges, so their order is the order of the calls. A dump takes a socket of
-//   its own: it may last, and nothing waits behind it.
+// - One socket per protocol and lane carries all its exchanges, so their order is the order of the calls. A dump takes a
+//   socket of its own: it may last, and nothing waits behind it.
 // - The addon says what happened in plain data (`addon.ts`); here it becomes a `DpifError` with a sentence.
 //
 // `load.ts` next door finds the addon. What the messages say is nobody's business in this room.
@@ -26,6 +26,7 @@ const protocolNumbers: Readonly<Record<Protocol, number>> = { route: 0, generic:
 /** What is published on the diagnostics channel `dpif-hw-acc:exchange` after each exchange. */
 export interface ExchangeEvent {
   readonly protocol: Protocol
+  readonly lane: number
   readonly batch: Uint8Array
   readonly result: Exchange
 }
@@ -39,15 +40,21 @@ export function nativeTransport(): Transport {
 
 export class NativeTransport implements Transport {
   readonly name = 'native'
-  readonly #sockets = new Map<Protocol, NetlinkSocket>()
+  // By lane.
+  readonly #sockets: Readonly<Record<Protocol, Map<number, NetlinkSocket>>> = {
+    route: new Map(),
+    generic: new Map(),
+  }
   // Weak, so that a dump that was dropped without being ended is still collected, socket and all.
   readonly #dumps = new Set<WeakRef<NetlinkDump>>()
   readonly #collected = new FinalizationRegistry<WeakRef<NetlinkDump>>((ref) => this.#dumps.delete(ref))
+  /** Of dumps that have ended: fresh memory costs a page fault for every 4 KiB. */
+  readonly #pages: Uint8Array[] = []
   #addon: Addon | undefined
   #closed: Promise<void> | undefined
 
-  async exchange(protocol: Protocol, batch: Uint8Array): Promise<Exchange> {
-    const socket = this.#socket(protocol)
+  async exchange(protocol: Protocol, batch: Uint8Array, lane = 0): Promise<Exchange> {
+    const socket = this.#socket(protocol, lane)
     // The caller may write the next batch over this one as soon as we return.
     const published = exchanges.hasSubscribers ? batch.slice() : undefined
     const { count, failures, replies } = await call<ExchangeAnswer>(
@@ -56,7 +63,7 @@ export class NativeTransport implements Transport {
     )
     const result: Exchange = { count, failures: unpack(failures), replies }
     if (published !== undefined) {
-      exchanges.publish({ protocol, batch: published, result } satisfies ExchangeEvent)
+      exchanges.publish({ protocol, lane, batch: published, result } satisfies ExchangeEvent)
     }
     return result
   }
@@ -67,16 +74,18 @@ export class NativeTransport implements Transport {
     const ref = new WeakRef(dump)
     this.#dumps.add(ref)
     this.#collected.register(dump, ref, ref)
+    const page = this.#pages.pop() ?? new Uint8Array(PAGE)
     try {
       for (;;) {
-        const read = await call<DumpPage>(attempt, (done) => dump.next(done))
+        const read = await call<DumpPage>(attempt, (done) => dump.next(page, done))
         // What arrived is handed over first, whatever came after it.
-        if (read.page.length > 0) yield read.page
+        if (read.size > 0) yield page.subarray(0, read.size)
         if (read.last) return end(attempt, read)
       }
     } finally {
       this.#dumps.delete(ref)
       this.#collected.unregister(ref)
+      if (this.#pages.length < SPARE_PAGES) this.#pages.push(page)
       await closed(dump)
     }
   }
@@ -88,17 +97,22 @@ export class NativeTransport implements Transport {
 
   async #closeAll(): Promise<void> {
     const dumps = [...this.#dumps].map((ref) => ref.deref()).filter((dump) => dump !== undefined)
-    await Promise.all([...this.#sockets.values(), ...dumps].map(closed))
-    this.#sockets.clear()
+    const { route, generic } = this.#sockets
+    await Promise.all([...route.values(), ...generic.values(), ...dumps].map(closed))
+    route.clear()
+    generic.clear()
     this.#dumps.clear()
   }
 
-  #socket(protocol: Protocol): NetlinkSocket {
+  #socket(protocol: Protocol, lane: number): NetlinkSocket {
     const addon = this.#load()
-    let socket = this.#sockets.get(protocol)
+    if (!Number.isInteger(lane) || lane < 0)
+      throw new RangeError(`lane ${lane}: a whole number from 0 is needed`)
+    const sockets = this.#sockets[protocol]
+    let socket = sockets.get(lane)
     if (socket === undefined) {
       socket = new addon.NetlinkSocket(protocolNumbers[protocol])
-      this.#sockets.set(protocol, socket)
+      sockets.set(lane, socket)
     }
     return socket
   }
@@ -121,6 +135,10 @@ function call<T>(attempt: string, start: (done: Done<T>) => AddonError | undefin
     if (refused) reject(toDpifError(attempt, refused))
   })
 }
+
+/** Eight reads of what the kernel gives at a time. */
+const PAGE = 256 * 1024
+const SPARE_PAGES = 2
 
 type Closable = NetlinkSocket | NetlinkDump
 const closings = new WeakMap<Closable, Promise<void>>()

@@ -22,7 +22,8 @@ Blob done(int error = 0, const Blob& attributes = {}, std::uint16_t flags = NLM_
 struct Room {
   ScriptedKernel kernel;
   Dump dump{kernel, 0, message(0x12, 0, 0, Blob(4))};
-  Blob page = Blob(Dump::kPageSize);
+  // Room for two parts of the usual size, and not for three.
+  Blob page = Blob(Dump::kLeastPage + 40000);
 
   explicit Room(std::vector<Blob> answers = {}) {
     kernel.on_send = [this, answers](const Blob&) {
@@ -70,13 +71,13 @@ TEST("two parts share a page and the third waits for the next") {
 }
 
 TEST("a part that does not fit behind another gets a page of its own") {
-  Room room({part(30000), part(50000), done()});
-  EQUAL(room.next().size, 30016u);
+  Room room({part(40000), part(50000), done()});
+  EQUAL(room.next().size, 40016u);
   EQUAL(room.next().size, 50016u);
 }
 
 TEST("a part larger than a page is an error and not a silent gap") {
-  Room room({part(70000), done()});
+  Room room({part(110000), done()});
   const auto page = room.next();
   OK(page.last);
   EQUAL(page.error.error, EMSGSIZE);
@@ -202,7 +203,7 @@ TEST("a request that is not one message is not sent") {
   const Blob one = message(0x12, 0, 0);
   for (const Blob& request : {Blob{}, Blob{1}, one + one}) {
     Dump dump(kernel, 0, request);
-    Blob page(Dump::kPageSize);
+    Blob page(Dump::kLeastPage);
     EQUAL(std::string(dump.next(page).error.stage), "framing");
   }
   EQUAL(kernel.sent.size(), 0u);

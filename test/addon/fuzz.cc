@@ -63,7 +63,7 @@ void try_dump(Bytes data) {
   ScriptedKernel kernel;
   kernel.on_send = [&](const Blob&) { return script(kernel, data), 0; };
   Dump dump(kernel, 0, message(0x12, 0, 0, Blob(4)));
-  Blob page(Dump::kPageSize);
+  Blob page(Dump::kLeastPage);
   for (bool last = false; !last;) {
     const DumpPage result = dump.next(page);
     require(check_framing(Bytes(page).first(result.size)).whole, "pages are whole");

@@ -72,7 +72,7 @@ TEST("the real kernel answers a batch and dumps its links") {
   EQUAL(check_framing(result.replies).count, 2u);
 
   Dump dump(kernel, NETLINK_ROUTE, get);
-  Blob page(Dump::kPageSize);
+  Blob page(Dump::kLeastPage);
   const DumpPage found = dump.next(page);
   OK(!found.error);
   OK(found.size > 0);

@@ -122,8 +122,7 @@ class ScriptedKernel final : public ovs_dpif::Kernel {
     recv_flags.push_back(flags);
     if (queue.empty()) return -EAGAIN;
     const Datagram datagram = queue.front();
-    const bool peeking = (flags & MSG_PEEK) != 0;
-    if (!peeking || datagram.error != 0) queue.pop_front();
+    queue.pop_front();
     if (datagram.error != 0) return -datagram.error;
     auto* sender = static_cast<sockaddr_nl*>(message->msg_name);
     *sender = {};

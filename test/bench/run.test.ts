@@ -85,7 +85,7 @@ t.test('a wrong command line ends with 2 and says what is right', async (t) => {
     stdout: '',
     stderr: /there are ovs, tc, both/,
   })
-  t.match(await bench('insertion', '--lanes', '4', ...few), { code: 2, stderr: /one socket for TC so far/ })
+  t.match(await bench('insertion', '--lanes', '4', ...few), { code: 2, stderr: /--lanes 4 is for TC/ })
 })
 
 t.test('a report says what was measured, and compares', async (t) => {
@@ -115,6 +115,22 @@ t.test('a report says what was measured, and compares', async (t) => {
     t.ok(html.includes(`<h2>${title}</h2>`), title)
   t.equal(html.match(/<svg viewBox/g)?.length, 3, 'curve, latency, stages; no limit was measured')
   t.notMatch(html, /NaN|undefined|Infinity/)
+})
+
+t.test('runs in several lanes are compared', async (t) => {
+  const folder = t.testdir()
+  const files: string[] = []
+  for (const lanes of ['1', '4']) {
+    const file = path.join(folder, `${lanes}.json`)
+    const { stdout } = await bench('insertion', '--backend', 'tc', '--lanes', lanes, '--json', ...few)
+    t.match(JSON.parse(stdout), { errors: [], options: { lanes: Number(lanes) } })
+    writeFileSync(file, stdout)
+    files.push(file)
+  }
+  const page = path.join(folder, 'page.html')
+  t.match(await bench('report', ...files, '--report', page), { code: 0 })
+  const [, section = ''] = readFileSync(page, 'utf8').split('<h2>Lanes</h2>')
+  t.match(section, /<svg[^]*1 lane \(insertion[^]*4 lanes \(insertion/)
 })
 
 t.test('what is no result is refused', async (t) => {

@@ -229,9 +229,9 @@ t.test('the good lines of a file are done, the bad ones are named', async (t) =>
   ]
   let exchanges = 0
   const exchange = kernel.exchange.bind(kernel)
-  kernel.exchange = (protocol, batch) => {
+  kernel.exchange = (protocol, batch, lane) => {
     exchanges++
-    return exchange(protocol, batch)
+    return exchange(protocol, batch, lane)
   }
   const { code, out, err } = await feed(lines.join('\n'), 'add-flows', 'dp0', '-')
   t.equal(code, 1)

@@ -44,11 +44,11 @@ class Door implements Transport {
     this.kernel = kernel
   }
 
-  async exchange(protocol: Protocol, batch: Uint8Array) {
+  async exchange(protocol: Protocol, batch: Uint8Array, lane?: number) {
     const bytes = batch.slice()
     this.batches.push({ protocol, count: [...messagesOf(bytes)].length })
     await this.onExchange(protocol)
-    return this.kernel.exchange(protocol, bytes)
+    return this.kernel.exchange(protocol, bytes, lane)
   }
 
   dump(protocol: Protocol, request: Uint8Array) {
@@ -196,7 +196,7 @@ t.test('after a transport that failed in mid-batch the flows of that batch can b
   door.onExchange = (protocol) => {
     if (protocol === 'route' && ++sent === 2) throw new Error('the socket is gone')
   }
-  const ops = Array.from({ length: 1500 }, (_, n) => put(n))
+  const ops = Array.from({ length: 6000 }, (_, n) => put(n))
   await t.rejects(dpif.operate(ops), { message: 'the socket is gone' })
   door.onExchange = () => {}
   const held = new Set((await all(await open())).map(({ ufid }) => ufid))

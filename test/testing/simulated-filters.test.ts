@@ -261,12 +261,12 @@ t.test('TcBackend finds in it what it put there', async (t) => {
   t.equal(made?.error?.message, undefined)
   kernel.receive('eth0', tcpKey, 74)
   let seen = 0
-  for await (const found of backend.dump({ terse: false })) {
+  for await (const [found] of backend.dump({ terse: false })) {
     seen++
-    t.equal(found.ufid, id)
-    t.match(found.key, { inPort: 1, etherType: 0x0800, tcp: { dst: 80 } })
-    t.same(found.actions, actions)
-    t.match(found.stats, { packets: 1n, bytes: 60n })
+    t.equal(found?.ufid, id)
+    t.match(found?.key, { inPort: 1, etherType: 0x0800, tcp: { dst: 80 } })
+    t.same(found?.actions, actions)
+    t.match(found?.stats, { packets: 1n, bytes: 60n })
   }
   t.equal(seen, 1)
   const [replaced] = await backend.operate([

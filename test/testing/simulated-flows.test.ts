@@ -194,12 +194,12 @@ t.test('OvsBackend finds in it what it put there', async (t) => {
   t.notOk(made?.error)
   t.equal(twice?.error?.code, 'EXISTS')
   kernel.receive('eth0', tcpKey, 60)
-  for await (const found of backend.dump({ terse: false })) {
-    t.equal(found.ufid, id)
-    t.match(found.key, tcpKey)
-    t.match(found.mask, exactMask(tcpKey))
-    t.same(found.actions, out)
-    t.match(found.stats, { packets: 1n, bytes: 60n })
+  for await (const [found] of backend.dump({ terse: false })) {
+    t.equal(found?.ufid, id)
+    t.match(found?.key, tcpKey)
+    t.match(found?.mask, exactMask(tcpKey))
+    t.same(found?.actions, out)
+    t.match(found?.stats, { packets: 1n, bytes: 60n })
   }
   await backend.flush()
   const [gone] = await backend.operate([{ verb: 'get', id: new ParsedUfid(id) }])

@@ -209,6 +209,29 @@ t.test('more calls than can wait are refused as busy, and the others are carried
   t.same((await transport.exchange('route', getLink(1))).failures, [])
 })
 
+t.test('a lane is a socket of its own, which waits for no other, and close frees them all', async (t) => {
+  const before = held().sockets
+  const transport = nativeTransport()
+  await transport.exchange('route', getLink(1), 3)
+  await transport.exchange('route', getLink(1), 3)
+  t.equal(held().sockets, before + 1, 'made at first use')
+  const results = await Promise.allSettled([
+    transport.exchange('route', busyBatch),
+    ...times(1100, () => transport.exchange('route', getLink(1))),
+    ...times(4, (lane) => transport.exchange('route', getLink(1), lane + 1)),
+    transport.exchange('generic', getFamily('nlctrl'), 1),
+  ])
+  t.equal(held().sockets, before + 6)
+  t.ok(
+    results.slice(0, 1101).some(({ status }) => status === 'rejected'),
+    'lane 0 had too many',
+  )
+  for (const { status } of results.slice(1101)) t.equal(status, 'fulfilled')
+  for (const lane of [-1, 0.5]) await t.rejects(transport.exchange('route', getLink(1), lane), RangeError)
+  await transport.close()
+  t.equal(held().sockets, before)
+})
+
 t.test('opening and closing many times leaks neither descriptors nor threads', async (t) => {
   const before = held().sockets
   for (let round = 0; round < 30; round++) {
@@ -232,7 +255,7 @@ t.test('each exchange is published while somebody listens', async (t) => {
   t.teardown(() => unsubscribe('dpif-hw-acc:exchange', listen))
   const batch = getLink(1)
   const result = await transport.exchange('route', batch)
-  t.same(events, [{ protocol: 'route', batch, result }])
+  t.same(events, [{ protocol: 'route', lane: 0, batch, result }])
   unsubscribe('dpif-hw-acc:exchange', listen)
   await transport.exchange('route', batch)
   t.equal(events.length, 1)
@@ -258,8 +281,8 @@ t.test('one dump reads one page at a time', async (t) => {
   const dump = new (loadAddon().NetlinkDump)(0, getLink(0))
   let refused: unknown
   await new Promise((resolve) => {
-    dump.next(resolve)
-    refused = dump.next(() => t.fail('refused calls are not answered'))
+    dump.next(new Uint8Array(1 << 16), resolve)
+    refused = dump.next(new Uint8Array(1 << 16), () => t.fail('refused calls are not answered'))
   })
   t.match(refused, { stage: 'busy' })
   await new Promise<void>((resolve) => dump.close(resolve))
@@ -277,5 +300,10 @@ t.test('wrong arguments to the addon throw at once', async (t) => {
   t.throws(() => socket.close(), TypeError)
   t.throws(() => new NetlinkSocket('route' as unknown as number), TypeError)
   t.throws(() => new NetlinkDump(0, undefined as unknown as Uint8Array), TypeError)
-  t.throws(() => NetlinkDump.prototype.next.call(socket as never, () => {}), TypeError)
+  const page = new Uint8Array(1 << 16)
+  t.throws(() => NetlinkDump.prototype.next.call(socket as never, page, () => {}), TypeError)
+  const dump = new NetlinkDump(0, getLink(0)) as unknown as { next(...args: unknown[]): void }
+  t.throws(() => dump.next(() => {}), TypeError)
+  t.throws(() => dump.next(page), TypeError)
+  t.throws(() => dump.next(page.subarray(1), () => {}), RangeError)
 })

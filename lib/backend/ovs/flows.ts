@@ -1,29 +1,24 @@
-import type { Action } from '../../../types/action.js'
-import type {
-  Backend,
-  BackendOp,
-  BackendResult,
-  DumpedFlow,
-  FlowView,
-  Unmade,
-} from '../../../types/backend.js'
+import type { Backend, BackendOp, BackendResult, FlowView, Unmade } from '../../../types/backend.js'
 import type { Failure } from '../../../types/errors.js'
-import type { FlowId, FlowKey, FlowStats, Ufid } from '../../../types/flow.js'
+import type { FlowId, FlowKey } from '../../../types/flow.js'
 import type { MessageFailure, Transport } from '../../../types/transport.js'
 import type { Codec } from '../../netlink/codec.js'
 import { beginMessage, endMessage, flags } from '../../netlink/message.js'
-import { eachAttribute, type Message, messagesOf } from '../../netlink/reader.js'
+import { messagesOf } from '../../netlink/reader.js'
 import { Writer } from '../../netlink/writer.js'
 import { actionList } from '../../ovs/action.js'
 import { commands, ovsHeader } from '../../ovs/family.js'
 import { flow as flowFamily, ufidFlags } from '../../ovs/flow.js'
 import { flowKey } from '../../ovs/key.js'
 import { violationsOf } from '../../ovs/rules.js'
-import { ParsedUfid, putUfid, UfidInBytes } from '../../ovs/ufid.js'
-import { inputFailure, ufidFor } from '../../ovs/view.js'
+import { putUfid, ufidOfWords } from '../../ovs/ufid.js'
+import { inputFailure } from '../../ovs/view.js'
+import { CounterColumns } from '../../memory/counters.js'
 import { inSlices, kernelFailure, throwFirst } from '../failure.js'
 import { Templates } from '../templates.js'
 import type { FamilyId } from './family.js'
+import { KernelFlow, SharedParts } from './kernel-flow.js'
+import { sweepFlows } from './sweep.js'
 import { FlowTemplate } from './template.js'
 
 /**
@@ -38,6 +33,7 @@ export class OvsBackend implements Backend {
   readonly #id: FamilyId
   readonly #dpIfindex: number
   readonly #writer = new Writer(64 * 1024)
+  #columns: CounterColumns | undefined
 
   /** `dpIfindex` names the datapath. */
   constructor(transport: Transport, id: FamilyId, dpIfindex: number) {
@@ -89,7 +85,7 @@ export class OvsBackend implements Backend {
       const index = sent[message.seq] ?? -1
       const op = ops[index]
       if (op === undefined) continue
-      const flow = new KernelFlow(message)
+      const flow = new KernelFlow(message.bytes, message.start, message.end)
       results[index] = op.verb === 'get' ? { flow, stats: flow.stats } : { stats: flow.stats }
     }
     for (const failure of failures) {
@@ -185,24 +181,53 @@ export class OvsBackend implements Backend {
     }
   }
 
-  async *dump({ terse }: { readonly terse: boolean }): AsyncIterable<KernelFlow> {
+  async *dump({ terse }: { readonly terse: boolean }): AsyncIterable<readonly KernelFlow[]> {
+    const shared = new SharedParts()
+    for await (const page of this.#transport.dump('generic', await this.#dumpRequest(terse))) {
+      const flows: KernelFlow[] = []
+      for (const { start, end } of messagesOf(page)) flows.push(new KernelFlow(page, start, end, shared))
+      try {
+        if (!terse) await this.#complete(flows)
+        yield flows
+      } finally {
+        for (const flow of flows) flow.detach()
+      }
+    }
+  }
+
+  /** The kernel leaves out actions that do not fit in its buffer (ovs_flow_cmd_fill_actions()); a get has more room. */
+  async #complete(flows: KernelFlow[]): Promise<void> {
+    for (let index = flows.length - 1; index >= 0; index--) {
+      const flow = flows[index] as KernelFlow
+      if (flow.complete) continue
+      const [whole] = await this.operate([{ verb: 'get', id: flow, key: flow.key }])
+      if (whole?.flow === undefined) flows.splice(index, 1)
+      else flows[index] = whole.flow as KernelFlow
+    }
+  }
+
+  async *sweep(): AsyncIterable<CounterColumns> {
+    const columns = this.#columns ?? new CounterColumns('ovs', ufidOfWords)
+    // Another sweep meanwhile has to make do with columns of its own.
+    this.#columns = undefined
+    try {
+      for await (const page of this.#transport.dump('generic', await this.#dumpRequest(true))) {
+        sweepFlows(page, columns)
+        yield columns
+      }
+    } finally {
+      this.#columns = columns
+    }
+  }
+
+  async #dumpRequest(terse: boolean): Promise<Uint8Array> {
     const family = await this.#id(flowFamily)
     const writer = new Writer(64)
     const at = beginMessage(writer, family, 0)
     ovsHeader.write(writer, { cmd: commands.GET, version: flowFamily.version, dpIfindex: this.#dpIfindex })
     flowFamily.body.write(writer, terse ? { ufidFlags: ufidFlags.OMIT_ALL } : {})
     endMessage(writer, at)
-    for await (const page of this.#transport.dump('generic', writer.take())) {
-      for (const message of messagesOf(page)) {
-        const flow = new KernelFlow(message)
-        // The kernel leaves out actions that do not fit in its buffer (ovs_flow_cmd_fill_actions()); a get has more room.
-        if (terse || flow.complete) yield flow
-        else {
-          const [whole] = await this.operate([{ verb: 'get', id: flow, key: flow.key }])
-          if (whole?.flow !== undefined) yield whole.flow as KernelFlow
-        }
-      }
-    }
+    return writer.take()
   }
 
   /** The kernel's rules are the kernel's to judge: here, only what it is known to refuse. */
@@ -217,13 +242,11 @@ export class OvsBackend implements Backend {
 
   async flush(): Promise<void> {
     const flows: BackendOp[] = []
-    for await (const flow of this.dump({ terse: true })) {
-      flows.push({
-        verb: 'del',
-        id: flow,
-        ...(flow.ufidPresent ? {} : { key: flow.key }),
-        wantStats: false,
-      })
+    for await (const page of this.dump({ terse: true })) {
+      for (const flow of page) {
+        const named = flow.ufidPresent ? {} : { key: flow.key }
+        flows.push({ verb: 'del', id: flow, ...named, wantStats: false })
+      }
     }
     // One by one rather than the kernel's flush, so that what others put meanwhile stays.
     await inSlices(flows, async (slice) => throwFirst(await this.operate(slice)))
@@ -302,100 +325,4 @@ function writeFlow(writer: Writer, flow: FlowView): void {
   writeRaw(writer, ids.key, raw.key)
   if (raw.mask !== undefined) writeRaw(writer, ids.mask, raw.mask)
   writeRaw(writer, ids.actions, raw.actions)
-}
-
-/** A flow in a reply or a dump. Keeps the bytes it came in and decodes what is asked for. */
-class KernelFlow implements DumpedFlow {
-  readonly backend = 'ovs'
-  readonly offloaded = false
-  readonly #bytes: Uint8Array
-  readonly #spans: Partial<Record<number, readonly [start: number, end: number]>> = {}
-  #id: FlowId | undefined
-  #ufid: Ufid | undefined
-  #key: FlowKey | undefined
-  #mask: FlowKey | undefined
-  #actions: readonly Action[] | undefined
-
-  constructor(message: Message) {
-    this.#bytes = message.bytes
-    eachAttribute(message.bytes, message.start + HEADERS, message.end, (id, start, end) => {
-      this.#spans[id] = [start, end]
-    })
-  }
-
-  get ufidPresent(): boolean {
-    const span = this.#spans[ids.ufid]
-    return span !== undefined && span[1] - span[0] === 16
-  }
-
-  get #named(): FlowId {
-    this.#id ??= this.ufidPresent
-      ? new UfidInBytes(this.#bytes, this.#spans[ids.ufid]?.[0] ?? 0)
-      : new ParsedUfid(ufidFor(this.key))
-    return this.#id
-  }
-
-  get ufid(): Ufid {
-    this.#ufid ??= this.#named.ufid
-    return this.#ufid
-  }
-
-  get w0(): number {
-    return this.#named.w0
-  }
-
-  get w1(): number {
-    return this.#named.w1
-  }
-
-  get w2(): number {
-    return this.#named.w2
-  }
-
-  get w3(): number {
-    return this.#named.w3
-  }
-
-  /** False when the kernel had no room for the actions. */
-  get complete(): boolean {
-    return this.#spans[ids.actions] !== undefined
-  }
-
-  get key(): FlowKey {
-    this.#key ??= this.#read(ids.key, flowKey) ?? {}
-    return this.#key
-  }
-
-  get mask(): FlowKey {
-    this.#mask ??= this.#read(ids.mask, flowKey) ?? {}
-    return this.#mask
-  }
-
-  get actions(): readonly Action[] {
-    this.#actions ??= this.#read(ids.actions, actionList) ?? []
-    return this.#actions
-  }
-
-  get stats(): FlowStats {
-    const counters = this.#read(ids.stats, row(ids.stats))
-    const { packets = 0n, bytes = 0n } = (counters ?? {}) as { packets?: bigint; bytes?: bigint }
-    return {
-      packets,
-      bytes,
-      used: Number(this.#read(ids.used, row(ids.used)) ?? 0),
-      tcpFlags: Number(this.#read(ids.tcpFlags, row(ids.tcpFlags)) ?? 0),
-    }
-  }
-
-  #read<T>(id: number, codec: { read(bytes: Uint8Array, start: number, end: number): T }): T | undefined {
-    const span = this.#spans[id]
-    return span === undefined ? undefined : codec.read(this.#bytes, span[0], span[1])
-  }
-}
-
-/** nlmsghdr, genlmsghdr, ovs_header. */
-const HEADERS = 16 + ovsHeader.size
-
-function row(id: number): { read(bytes: Uint8Array, start: number, end: number): unknown } {
-  return flowFamily.body.row(id)?.codec ?? flowKey
 }

@@ -27,9 +27,9 @@ export class Batch {
   }
 
   /** Sends the messages. A batch is read before the call returns, so the writer is free for the next one at once. */
-  send(transport: Transport): Promise<Exchange> {
+  send(transport: Transport, lane = 0): Promise<Exchange> {
     if (this.count === 0) return Promise.resolve(nothing)
-    const exchange = transport.exchange('route', this.writer.view())
+    const exchange = transport.exchange('route', this.writer.view(), lane)
     this.writer.reset()
     return exchange
   }

@@ -23,7 +23,10 @@ export class FilterFlow implements DumpedFlow {
   readonly id: FilterId
   /** False for filters of other classifiers. */
   readonly isFlower: boolean
-  readonly #bytes: Uint8Array
+  #bytes: Uint8Array
+  /** Where the message begins; the other places are counted from there. */
+  #message: number
+  readonly #size: number
   readonly #ports: PortTable
   readonly #terse: boolean
   readonly #now: number
@@ -40,6 +43,8 @@ export class FilterFlow implements DumpedFlow {
   /** `now` is CLOCK_MONOTONIC in ms when the message came: the kernel tells times backwards from then. */
   constructor(message: Message, ports: PortTable, now: number, terse = false) {
     this.#bytes = message.bytes
+    this.#message = message.start
+    this.#size = message.end - message.start
     this.#ports = ports
     this.#terse = terse
     this.#now = now
@@ -61,8 +66,8 @@ export class FilterFlow implements DumpedFlow {
       if (id === ids.kind) isFlower = isText(message.bytes, start, end, 'flower')
       else if (id === ids.chain) chain = u32.read(message.bytes, start, end)
       else if (id === ids.options) {
-        this.#start = start
-        this.#end = end
+        this.#start = start - message.start
+        this.#end = end - message.start
       }
     }
     this.isFlower = isFlower
@@ -79,7 +84,7 @@ export class FilterFlow implements DumpedFlow {
   }
 
   get #named(): FlowId {
-    this.#flowId ??= new UfidInBytes(this.#bytes, this.#cookie)
+    this.#flowId ??= new UfidInBytes(this.#bytes, this.#message + this.#cookie)
     return this.#flowId
   }
 
@@ -101,13 +106,14 @@ export class FilterFlow implements DumpedFlow {
 
   /** The last cookie counts, as in OVS; each action may have one. */
   #findCookie(): number {
-    const options = new AttributeCursor(this.#bytes, this.#start, this.#end)
+    const options = new AttributeCursor(this.#bytes, this.#message + this.#start, this.#message + this.#end)
     if (!options.seek(flower.ids.actions)) return -1
     const actions = options.nested()
     let found = -1
     while (actions.next()) {
       const action = actions.nested()
-      if (action.seek(actionEnvelope.ids.cookie)) found = action.end - action.start === 16 ? action.start : -1
+      if (action.seek(actionEnvelope.ids.cookie))
+        found = action.end - action.start === 16 ? action.start - this.#message : -1
     }
     return found
   }
@@ -157,8 +163,15 @@ export class FilterFlow implements DumpedFlow {
     }
   }
 
+  /** Copies what was not decoded yet: the bytes of a page are used again for the next one. */
+  detach(): void {
+    if (this.#flowId !== undefined && this.#flower !== undefined) return
+    this.#bytes = this.#bytes.slice(this.#message, this.#message + this.#size)
+    this.#message = 0
+  }
+
   get #filter(): FlowerBody {
-    this.#flower ??= flower.read(this.#bytes, this.#start, this.#end)
+    this.#flower ??= flower.read(this.#bytes, this.#message + this.#start, this.#message + this.#end)
     return this.#flower
   }
 

@@ -3,25 +3,26 @@ import type { Failure } from '../../../types/errors.js'
 import type { FlowId } from '../../../types/flow.js'
 import type { Choice } from '../../../types/policy.js'
 import type { Port } from '../../../types/port.js'
-import type { MessageFailure, Transport } from '../../../types/transport.js'
+import type { Transport } from '../../../types/transport.js'
 import { DpifError } from '../../errors.js'
-import { beginMessage, endMessage, flags } from '../../netlink/message.js'
+import { beginMessage, endMessage } from '../../netlink/message.js'
 import { messagesOf } from '../../netlink/reader.js'
 import { Writer } from '../../netlink/writer.js'
-import { ufidToBytes } from '../../ovs/ufid.js'
+import { ufidOfWords } from '../../ovs/ufid.js'
 import { inputFailure } from '../../ovs/view.js'
-import { filterFlags, flower } from '../../tc/flower.js'
-import { writeMatch } from '../../tc/match.js'
-import { filterInfo, hooks, tcMessage, types } from '../../tc/message.js'
-import { matchObjections } from '../../tc/objections.js'
+import { hooks, tcMessage, types } from '../../tc/message.js'
+import { CounterColumns } from '../../memory/counters.js'
 import { inSlices, throwFirst } from '../failure.js'
 import { Answers, Batch, idOf, isGone, refusal } from './batch.js'
+import { type Attempt, type Create, Creation, handleTaken } from './create.js'
 import { FilterFlow, monotonicMs } from './filter.js'
 import { type FilterId, Identities, isOurs } from './identity.js'
+import { allOf, divide, type Part } from './lanes.js'
+import { filterObjections, translateFilter, writeFilter } from './message.js'
 import { Ports } from './ports.js'
+import { sweepFilters } from './sweep.js'
 import { Qdiscs } from './qdisc.js'
-import { FilterTemplate } from './template.js'
-import { portObjection, translateActions } from './translate.js'
+import { portObjection } from './translate.js'
 
 /**
  * Flows as TC flower filters on the ingress of their port, reached over rtnetlink.
@@ -35,10 +36,21 @@ export class TcBackend implements Backend {
   readonly #identities = new Identities()
   readonly #qdiscs = new Qdiscs()
   readonly #ports = new Ports()
+  readonly #creation = new Creation(this.#identities, this.#qdiscs, this.#ports)
+  // One for all lanes: a batch is written and read in one go, before anything is awaited.
   readonly #writer = new Writer(64 * 1024)
+  #columns: CounterColumns | undefined
+  readonly #lanes: number
 
-  constructor(transport: Transport) {
+  /**
+   * `lanes` is how many batches are under way at the same time, on a socket each. Which lane a flow takes is left to chance: no two
+   * ops on one flow may be under way together, in one call or in several, and the pipeline (`lib/dpif/pipeline.ts`) sees to it.
+   * Every batch asks for the qdiscs it needs and are not known to be there, before its filters, so that no lane waits for
+   * another; whichever comes second is told EEXIST, which is as good.
+   */
+  constructor(transport: Transport, { lanes = 1 }: { readonly lanes?: number } = {}) {
     this.#transport = transport
+    this.#lanes = lanes
   }
 
   portsChanged(ports: readonly Port[]): void {
@@ -91,14 +103,22 @@ export class TcBackend implements Backend {
     return { ...answers.stats(before), restarted: true }
   }
 
-  /** One exchange for all of them. What another process took or removed meanwhile makes an op go round again. */
+  /** One exchange for each lane. What another process took or removed meanwhile makes an op go round again. */
   async #attempt(ops: readonly BackendOp[]): Promise<Attempt[]> {
     if (ops.some((op) => op.verb !== 'create' && !this.#identities.has(idOf(op)))) await this.#lookAround()
-    await this.#forgetStrangers(ops)
+    const parts = divide(ops.length, this.#lanes)
+    if (parts.length === 1) return this.#attemptPart(ops, 0)
+    return (
+      await allOf(parts.map(({ lane, from, to }) => this.#attemptPart(ops.slice(from, to), lane)))
+    ).flat()
+  }
+
+  async #attemptPart(ops: readonly BackendOp[], lane: number): Promise<Attempt[]> {
+    await this.#forgetStrangers(ops, lane)
     const batch = new Batch(this.#writer)
     try {
       const plans = ops.map((op) => this.#planOrFailure(batch, op))
-      const answers = new Answers(await batch.send(this.#transport), this.#ports)
+      const answers = new Answers(await batch.send(this.#transport, lane), this.#ports)
       this.#qdiscs.settle(batch, answers)
       return plans.map((plan) => plan(answers))
     } catch (error) {
@@ -107,7 +127,10 @@ export class TcBackend implements Backend {
     }
   }
 
-  /** Nothing is known of a batch's filters; names that stayed would pass for flows. */
+  /**
+   * Nothing is known of a batch's filters; names that stayed would pass for flows. Other lanes' batches are not concerned: what
+   * they put is there, and is found when somebody asks for it once more.
+   */
   #forgetAfterFailure(batch: Batch): void {
     this.#writer.reset()
     for (const id of batch.named) this.#identities.delete(id)
@@ -117,7 +140,7 @@ export class TcBackend implements Backend {
    * Another process may have deleted a filter of ours, and its name may be another flow's by now. What is going to be changed or
    * deleted is looked at first, and forgotten when its cookie is not the flow's: a filter that is not ours is never touched.
    */
-  async #forgetStrangers(ops: readonly BackendOp[]): Promise<void> {
+  async #forgetStrangers(ops: readonly BackendOp[], lane: number): Promise<void> {
     const batch = new Batch(this.#writer)
     const asked: { readonly flow: FlowId; readonly at: number }[] = []
     for (const op of ops) {
@@ -128,11 +151,28 @@ export class TcBackend implements Backend {
       asked.push({ flow, at: batch.add((writer) => writeFilter(writer, types.GETTFILTER, 0, id)) })
     }
     if (asked.length === 0) return
-    const answers = new Answers(await batch.send(this.#transport), this.#ports)
+    const answers = new Answers(await batch.send(this.#transport, lane), this.#ports)
     for (const { flow, at } of asked) {
       const failure = answers.failure(at)
       const held = answers.found(at)?.ufid ?? flow.ufid
       if (held !== flow.ufid || (failure !== undefined && isGone(failure))) this.#identities.delete(flow)
+    }
+  }
+
+  async *sweep(): AsyncIterable<CounterColumns> {
+    const columns = this.#columns ?? new CounterColumns('tc', ufidOfWords)
+    // Another sweep meanwhile has to make do with columns of its own.
+    this.#columns = undefined
+    try {
+      for (const port of this.#ports.all()) {
+        if (portObjection(port) !== undefined) continue
+        for await (const page of this.#pages(port, true)) {
+          sweepFilters(page, columns)
+          yield columns
+        }
+      }
+    } finally {
+      this.#columns = columns
     }
   }
 
@@ -153,7 +193,7 @@ export class TcBackend implements Backend {
 
   /** Writes the messages of one op and says how their answers are read. */
   #plan(batch: Batch, op: BackendOp): (answers: Answers) => Attempt {
-    if (op.verb === 'create') return this.#planCreate(batch, op)
+    if (op.verb === 'create') return this.#creation.plan(batch, op)
     const id = this.#identities.get(idOf(op))
     if (id === undefined) return () => ({ error: refusal(op, { errno: ENOENT }) })
     if (op.verb === 'replace') return this.#planReplace(batch, op, id)
@@ -184,72 +224,48 @@ export class TcBackend implements Backend {
     return error ?? { error: refusal(op, { errno: ENOENT }) }
   }
 
-  #planCreate(batch: Batch, op: Create): (answers: Answers) => Attempt {
-    const { flow } = op
-    const known = this.#identities.get(flow)
-    if (known !== undefined) return this.#planExisting(batch, op, known)
-    const at = this.#writeCreate(batch, flow, op.choice)
-    if (typeof at === 'object') return () => ({ error: at })
-    return (answers) => {
-      const failure = answers.failure(at)
-      return failure === undefined ? succeeded : this.#notCreated(batch, op, answers, failure)
-    }
-  }
-
-  /** What it means that a new filter was refused. */
-  #notCreated(
-    batch: Batch,
-    op: Create,
-    answers: Answers,
-    failure: MessageFailure,
-  ): { readonly error: Failure } | 'again' {
-    const { flow } = op
-    // The answer was lost: the filter may be there, under this name.
-    if (failure.errno === ENOBUFS) return { error: refusal(op, failure) }
-    const id = this.#identities.get(flow) as FilterId
-    this.#identities.delete(flow)
-    if (failure.errno === EEXIST && failure.text === HANDLE_TAKEN) return 'again'
-    if (failure.errno === EINVAL && PRIORITY_TAKEN.test(failure.text ?? '')) {
-      this.#identities.avoid(id)
-      return 'again'
-    }
-    const qdisc = batch.qdiscs.get(id.ifindex)
-    if (qdisc === undefined && failure.text === NO_QDISC) {
-      this.#qdiscs.forget(id.ifindex)
-      return 'again'
-    }
-    const error = (qdisc === undefined ? undefined : this.#qdiscs.failure(answers, qdisc)) ?? failure
-    return { error: refusal(op, error) }
-  }
-
   async create(flows: readonly FlowView[], choice: Choice): Promise<readonly Unmade[]> {
-    const batch = new Batch(this.#writer)
     const unmade: Unmade[] = []
     // Those that take a closer look: what is known already, or met another process.
     const again: number[] = []
+    const parts = divide(flows.length, this.#lanes)
+    await allOf(parts.map((part) => this.#createPart(part, flows, choice, unmade, again)))
+    await this.#createAgain(flows, choice, again, unmade)
+    return unmade.sort((a, b) => a.index - b.index)
+  }
+
+  /** Puts the flows of one lane; what was not put joins one of the lists. */
+  async #createPart(
+    { lane, from, to }: Part,
+    flows: readonly FlowView[],
+    choice: Choice,
+    unmade: Unmade[],
+    again: number[],
+  ): Promise<void> {
+    const batch = new Batch(this.#writer)
     // Positions in the list, by the numbers of their messages; -1 for a qdisc's.
     const sent: number[] = []
     try {
-      for (let index = 0; index < flows.length; index++) {
+      for (let index = from; index < to; index++) {
         const flow = flows[index] as FlowView
         if (this.#identities.has(flow)) {
           again.push(index)
           continue
         }
-        const at = this.#writeOrRefuse(batch, flow, choice)
+        const at = this.#creation.writeOrRefuse(batch, flow, choice)
         if (typeof at === 'object') unmade.push({ index, error: at })
         else {
           while (sent.length < at) sent.push(-1)
           sent.push(index)
         }
       }
-      const answers = new Answers(await batch.send(this.#transport), this.#ports)
+      const answers = new Answers(await batch.send(this.#transport, lane), this.#ports)
       this.#qdiscs.settle(batch, answers)
       for (const failure of answers.failures()) {
         const index = sent[failure.index] ?? -1
         if (index < 0) continue
         const op = createOf(flows[index] as FlowView, choice)
-        const outcome = this.#notCreated(batch, op, answers, failure)
+        const outcome = this.#creation.refused(batch, op, answers, failure)
         if (outcome === 'again') again.push(index)
         else unmade.push({ index, error: outcome.error })
       }
@@ -257,8 +273,6 @@ export class TcBackend implements Backend {
       this.#forgetAfterFailure(batch)
       throw error
     }
-    await this.#createAgain(flows, choice, again, unmade)
-    return unmade.sort((a, b) => a.index - b.index)
   }
 
   async #createAgain(
@@ -275,64 +289,8 @@ export class TcBackend implements Backend {
     }
   }
 
-  /** A flow we know of is asked for: another hand may have removed it. */
-  #planExisting(batch: Batch, op: Create, id: FilterId): (answers: Answers) => Attempt {
-    const { ufid } = op.flow
-    const at = batch.add((writer) => writeFilter(writer, types.GETTFILTER, 0, id))
-    return (answers) => {
-      const failure = answers.failure(at)
-      if (failure === undefined && answers.flow(at).ufid === ufid)
-        return { error: refusal(op, { errno: EEXIST }) }
-      if (failure !== undefined && !isGone(failure)) return { error: refusal(op, failure) }
-      this.#identities.delete(op.flow)
-      return 'again'
-    }
-  }
-
-  #writeOrRefuse(batch: Batch, flow: FlowView, choice: Choice): number | Failure {
-    try {
-      return this.#writeCreate(batch, flow, choice)
-    } catch (cause) {
-      // A value that does not fit its field is found when it is written.
-      return inputFailure(cause)
-    }
-  }
-
-  /**
-   * Writes the message of a new filter under a new name, from the last one's template where it serves. Answers the number of the
-   * message, or why there is none.
-   */
-  #writeCreate(batch: Batch, flow: FlowView, choice: Choice): number | Failure {
-    const template = batch.templates.find(flow, choice)
-    const filter = template ?? this.#translate(flow, choice)
-    if ('error' in filter) return filter.error
-    const id = this.#identities.allocate(filter.ifindex, filter.protocol)
-    if (id === undefined) {
-      const error = { errno: ENOSPC, text: 'every priority of the port is taken' }
-      return refusal({ verb: 'create', flow, choice }, error)
-    }
-    this.#qdiscs.ensure(batch, id.ifindex)
-    const { writer } = batch
-    const start = writer.length
-    const at = batch.begin()
-    try {
-      if (template !== undefined) template.write(writer, flow, id)
-      else {
-        const { write } = filter as Translated
-        writeFilter(writer, types.NEWTFILTER, flags.CREATE | flags.EXCL, id, write)
-        batch.templates.keep(FilterTemplate.from(writer.bytes.slice(start, writer.length), flow, choice, id))
-      }
-    } catch (error) {
-      batch.takeBack(start)
-      throw error
-    }
-    this.#identities.set(flow, id)
-    batch.named.push(flow)
-    return at
-  }
-
   #planReplace(batch: Batch, op: Replace, id: FilterId): (answers: Answers) => Attempt {
-    const filter = this.#translate(op.flow, op.choice)
+    const filter = translateFilter(op.flow, op.choice, this.#ports)
     if ('error' in filter) return () => filter
     if (filter.ifindex !== id.ifindex || filter.protocol !== id.protocol) return () => 'anew'
     // New actions start counting at 0, so the old counters are read just before.
@@ -348,64 +306,37 @@ export class TcBackend implements Backend {
     }
   }
 
-  /** Where a flow's filter goes and what it says, or why there can be none. */
-  #translate(flow: FlowView, choice: Choice): Translated | { readonly error: Failure } {
-    const port = flow.key.inPort === undefined ? undefined : this.#ports.byNumber(flow.key.inPort)
-    const cookie = ufidToBytes(flow)
-    const { actions, objections } = translateActions(flow.actions, { ...pick(flow), cookie }, this.#ports)
-    const [first] = this.#objections(flow, port, objections)
-    if (first !== undefined) return { error: first }
-    const { etherType: protocol = 0 } = flow.key
-    return {
-      ifindex: port?.ifindex ?? 0,
-      protocol,
-      write: (writer) => {
-        flower.write(writer, { actions })
-        writeMatch(writer, flow.key, flow.mask)
-        flower.write(writer, { flags: skipFlags(choice) })
-      },
-    }
-  }
-
   objections(flow: FlowView): Failure[] {
-    const port = flow.key.inPort === undefined ? undefined : this.#ports.byNumber(flow.key.inPort)
-    const frame = { ...pick(flow), cookie: new Uint8Array(16) }
-    return this.#objections(flow, port, translateActions(flow.actions, frame, this.#ports).objections)
+    return filterObjections(flow, this.#ports)
   }
 
-  #objections(
-    flow: FlowView,
-    port: Port | undefined,
-    actions: ReturnType<typeof translateActions>['objections'],
-  ): Failure[] {
-    const match = matchObjections(flow.key, flow.mask)
-    const place = inPortObjection(flow, port)
-    return [...match, ...(place === undefined ? [] : [place]), ...actions].map(({ code, path, problem }) => ({
-      code,
-      path,
-      message: `${path}: ${problem}`,
-      backend: 'tc',
-    }))
-  }
-
-  async *dump({ terse }: { readonly terse: boolean }): AsyncIterable<FilterFlow> {
+  async *dump({ terse }: { readonly terse: boolean }): AsyncIterable<readonly FilterFlow[]> {
     for (const port of this.#ports.all()) {
       if (portObjection(port) === undefined) yield* this.#dumpPort(port, terse)
     }
   }
 
   /** Every flow on one port. What is seen on the way is remembered: identities and taken priorities. */
-  async *#dumpPort(port: Port, terse: boolean): AsyncIterable<FilterFlow> {
+  async *#dumpPort(port: Port, terse: boolean): AsyncIterable<readonly FilterFlow[]> {
+    for await (const page of this.#pages(port, terse)) {
+      // A page is taken in whole before anybody can act on it, so that nothing is remembered that was deleted meanwhile.
+      const flows = this.#takeIn(page, terse)
+      try {
+        yield flows
+      } finally {
+        for (const flow of flows) flow.detach()
+      }
+    }
+  }
+
+  async *#pages(port: Port, terse: boolean): AsyncIterable<Uint8Array> {
     const writer = new Writer(64)
     const at = beginMessage(writer, types.GETTFILTER, 0)
     tcMessage.header.write(writer, { ifindex: port.ifindex, parent: hooks.INGRESS })
     tcMessage.body.write(writer, terse ? { dumpFlags: { value: 1, selector: 1 } } : {})
     endMessage(writer, at)
     try {
-      for await (const page of this.#transport.dump('route', writer.take())) {
-        // A page is taken in whole before anybody can act on it, so that nothing is remembered that was deleted meanwhile.
-        yield* this.#takeIn(page, terse)
-      }
+      yield* this.#transport.dump('route', writer.take())
     } catch (error) {
       // A port can vanish at any time, and its filters with it.
       if (!(error instanceof DpifError) || error.errno !== ENODEV) throw error
@@ -439,77 +370,22 @@ export class TcBackend implements Backend {
   async #flushPort(port: Port): Promise<void> {
     if (portObjection(port) !== undefined) return
     const ours: BackendOp[] = []
-    for await (const flow of this.#dumpPort(port, true)) {
-      if (isOurs(flow.id.handle)) ours.push({ verb: 'del', id: flow, wantStats: false })
+    for await (const flows of this.#dumpPort(port, true)) {
+      for (const flow of flows) {
+        if (isOurs(flow.id.handle)) ours.push({ verb: 'del', id: flow, wantStats: false })
+      }
     }
     await inSlices(ours, async (slice) => throwFirst(await this.operate(slice)))
   }
 }
 
-/** A result, or what has to be done first: the same once more, or another filter instead of a changed one. */
-type Attempt = BackendResult | 'again' | 'anew'
-type Create = BackendOp & { readonly verb: 'create' }
 type Replace = BackendOp & { readonly verb: 'replace' }
 
 const createOf = (flow: FlowView, choice: Choice): Create => ({ verb: 'create', flow, choice })
 
-interface Translated {
-  readonly ifindex: number
-  readonly protocol: number
-  readonly write: (writer: Writer) => void
-}
-
 const ENOENT = 2
-const EEXIST = 17
 const ENODEV = 19
 const EINVAL = 22
-const ENOSPC = 28
-const ENOBUFS = 105
 
-/** What tc_new_tfilter() says (net/sched/cls_api.c) when the handle exists and EXCL was asked; a doubled match has no text. */
-const HANDLE_TAKEN = 'Filter already exists'
-/** What tc_new_tfilter() says when others took the priority meanwhile, for another protocol or with another classifier. */
-const PRIORITY_TAKEN =
-  /^(Filter with specified priority\/protocol not found|Specified filter kind does not match)/
-/** What __tcf_qdisc_find() says when somebody removed the qdisc we know of. */
-const NO_QDISC = "Parent Qdisc doesn't exists"
-const handleTaken = { errno: EEXIST, text: HANDLE_TAKEN }
 /** Two processes that put filters on one port meet at most this often over one flow. */
 const MAX_TURNS = 8
-
-const succeeded: BackendResult = {}
-
-const pick = ({ key, mask }: FlowView) => ({ key, mask })
-
-function skipFlags({ skip }: Choice): number {
-  if (skip === undefined) return 0
-  return skip === 'sw' ? filterFlags.SKIP_SW : filterFlags.SKIP_HW
-}
-
-function inPortObjection(flow: FlowView, port: Port | undefined) {
-  const { inPort } = flow.key
-  if (inPort === undefined) return undefined
-  if (port === undefined) {
-    return { code: 'NO_PORT' as const, path: 'inPort', problem: `no port ${inPort} on this datapath` }
-  }
-  const problem = portObjection(port)
-  return problem === undefined ? undefined : { code: 'PORT_NOT_IN_TC' as const, path: 'inPort', problem }
-}
-
-function writeFilter(
-  writer: Writer,
-  type: number,
-  messageFlags: number,
-  { ifindex, prio, protocol, handle }: FilterId,
-  options?: (writer: Writer) => void,
-): void {
-  const at = beginMessage(writer, type, messageFlags)
-  tcMessage.header.write(writer, { ifindex, handle, parent: hooks.INGRESS, info: filterInfo(prio, protocol) })
-  tcMessage.body.write(writer, { kind: 'flower' })
-  if (options !== undefined) {
-    const nest = writer.begin(tcMessage.body.ids.options)
-    options(writer)
-    writer.end(nest)
-  }
-  endMessage(writer, at)
-}

@@ -102,7 +102,8 @@ export class SimulatedKernel implements Transport {
     }
   }
 
-  async exchange(protocol: Protocol, batch: Uint8Array): Promise<Exchange> {
+  /** A batch is carried out before the call returns, whatever its lane. */
+  async exchange(protocol: Protocol, batch: Uint8Array, _lane?: number): Promise<Exchange> {
     this.#checkOpen()
     checkFraming(batch)
     const failures: MessageFailure[] = []
@@ -133,7 +134,7 @@ export class SimulatedKernel implements Transport {
       const source = protocol === 'generic' ? this.#generic.dump(message) : this.#route.dump(message)
       for (const entry of source) {
         if (size + entry.length > PAGE_SIZE && size > 0) {
-          yield concat(page)
+          yield* lent(concat(page))
           this.#checkOpen()
           page = []
           size = 0
@@ -141,7 +142,7 @@ export class SimulatedKernel implements Transport {
         page.push(entry)
         size += entry.length
       }
-      if (size > 0) yield concat(page)
+      if (size > 0) yield* lent(concat(page))
     } catch (error) {
       throw error instanceof Refusal ? dumpError(protocol, error) : error
     }
@@ -229,6 +230,12 @@ function checkFraming(bytes: Uint8Array): void {
       throw new DpifError('BAD_MESSAGE', 'the bytes are not whole, padded netlink messages; nothing was sent')
     at += (size + 3) & ~3
   }
+}
+
+/** A page is the caller's until the next one is asked for. Whoever looks at it later finds rubbish. */
+function* lent(page: Uint8Array): Generator<Uint8Array> {
+  yield page
+  page.fill(0xff)
 }
 
 function dumpError(protocol: Protocol, { errno, text }: Refusal): DpifError {

@@ -1,0 +1,29 @@
+/** What one lane gets of a list: the entries from `from` up to, but not with, `to`. */
+export interface Part {
+  readonly lane: number
+  readonly from: number
+  readonly to: number
+}
+
+/** Fewer flows than this are not worth the way to another thread and back. */
+const FEWEST = 32
+
+/** Divides a list evenly among at most `lanes` lanes, none of which gets few. There is always one part, if only an empty one. */
+export function divide(count: number, lanes: number): Part[] {
+  const parts = Math.max(1, Math.min(lanes, Math.floor(count / FEWEST)))
+  return Array.from({ length: parts }, (_, lane) => ({
+    lane,
+    from: Math.floor((lane * count) / parts),
+    to: Math.floor(((lane + 1) * count) / parts),
+  }))
+}
+
+/** Waits for all of them, so that nothing is under way any more when the first failure is told. */
+export async function allOf<T>(work: readonly Promise<T>[]): Promise<T[]> {
+  const values: T[] = []
+  for (const outcome of await Promise.allSettled(work)) {
+    if (outcome.status === 'rejected') throw outcome.reason
+    values.push(outcome.value)
+  }
+  return values
+}

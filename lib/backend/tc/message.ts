@@ -1,0 +1,103 @@
+import type { FlowView } from '../../../types/backend.js'
+import type { Failure } from '../../../types/errors.js'
+import type { Choice } from '../../../types/policy.js'
+import type { Port } from '../../../types/port.js'
+import { beginMessage, endMessage } from '../../netlink/message.js'
+import type { Writer } from '../../netlink/writer.js'
+import { ufidToBytes } from '../../ovs/ufid.js'
+import { filterFlags, flower } from '../../tc/flower.js'
+import { writeMatch } from '../../tc/match.js'
+import { filterInfo, hooks, tcMessage } from '../../tc/message.js'
+import { matchObjections } from '../../tc/objections.js'
+import type { FilterId } from './identity.js'
+import type { Ports } from './ports.js'
+import { portObjection, translateActions } from './translate.js'
+
+/** A flow as a filter: where it hangs, and what its message says. */
+export interface TranslatedFilter {
+  readonly ifindex: number
+  /** Ethernet type. */
+  readonly protocol: number
+  readonly write: (writer: Writer) => void
+}
+
+/** Where a flow's filter goes and what it says, or why there can be none. */
+export function translateFilter(
+  flow: FlowView,
+  choice: Choice,
+  ports: Ports,
+): TranslatedFilter | { readonly error: Failure } {
+  const port = flow.key.inPort === undefined ? undefined : ports.byNumber(flow.key.inPort)
+  const cookie = ufidToBytes(flow)
+  const { actions, objections } = translateActions(flow.actions, { ...pick(flow), cookie }, ports)
+  const [first] = objectionsTo(flow, port, objections)
+  if (first !== undefined) return { error: first }
+  const { etherType: protocol = 0 } = flow.key
+  return {
+    ifindex: port?.ifindex ?? 0,
+    protocol,
+    write: (writer) => {
+      flower.write(writer, { actions })
+      writeMatch(writer, flow.key, flow.mask)
+      flower.write(writer, { flags: skipFlags(choice) })
+    },
+  }
+}
+
+/** What stands against a flow as a filter, as far as can be said without asking a kernel. */
+export function filterObjections(flow: FlowView, ports: Ports): Failure[] {
+  const port = flow.key.inPort === undefined ? undefined : ports.byNumber(flow.key.inPort)
+  const frame = { ...pick(flow), cookie: new Uint8Array(16) }
+  return objectionsTo(flow, port, translateActions(flow.actions, frame, ports).objections)
+}
+
+function objectionsTo(
+  flow: FlowView,
+  port: Port | undefined,
+  actions: ReturnType<typeof translateActions>['objections'],
+): Failure[] {
+  const match = matchObjections(flow.key, flow.mask)
+  const place = inPortObjection(flow, port)
+  return [...match, ...(place === undefined ? [] : [place]), ...actions].map(({ code, path, problem }) => ({
+    code,
+    path,
+    message: `${path}: ${problem}`,
+    backend: 'tc',
+  }))
+}
+
+/** Writes a message about one filter. */
+export function writeFilter(
+  writer: Writer,
+  type: number,
+  messageFlags: number,
+  { ifindex, prio, protocol, handle }: FilterId,
+  options?: (writer: Writer) => void,
+): void {
+  const at = beginMessage(writer, type, messageFlags)
+  tcMessage.header.write(writer, { ifindex, handle, parent: hooks.INGRESS, info: filterInfo(prio, protocol) })
+  tcMessage.body.write(writer, { kind: 'flower' })
+  if (options !== undefined) {
+    const nest = writer.begin(tcMessage.body.ids.options)
+    options(writer)
+    writer.end(nest)
+  }
+  endMessage(writer, at)
+}
+
+const pick = ({ key, mask }: FlowView) => ({ key, mask })
+
+function skipFlags({ skip }: Choice): number {
+  if (skip === undefined) return 0
+  return skip === 'sw' ? filterFlags.SKIP_SW : filterFlags.SKIP_HW
+}
+
+function inPortObjection(flow: FlowView, port: Port | undefined) {
+  const { inPort } = flow.key
+  if (inPort === undefined) return undefined
+  if (port === undefined) {
+    return { code: 'NO_PORT' as const, path: 'inPort', problem: `no port ${inPort} on this datapath` }
+  }
+  const problem = portObjection(port)
+  return problem === undefined ? undefined : { code: 'PORT_NOT_IN_TC' as const, path: 'inPort', problem }
+}

@@ -1,0 +1,151 @@
+import type { CounterColumns } from '../../memory/counters.js'
+import { HEADER_SIZE } from '../../netlink/message.js'
+import { padded, Words } from '../../netlink/words.js'
+import { actionEnvelope } from '../../tc/action/index.js'
+import { flower } from '../../tc/flower.js'
+import { tcMessage } from '../../tc/message.js'
+import { actionStats } from '../../tc/stats.js'
+
+const HEADERS = HEADER_SIZE + tcMessage.header.size
+/** Where struct tcmsg has its handle. */
+const HANDLE = HEADER_SIZE + 8
+const { ids } = tcMessage.body
+
+/** The payload of TCA_KIND, as two words. */
+const FLOWER = new Words(new TextEncoder().encode('flower\0\0'))
+
+/**
+ * Reads ids and counters out of a page of a terse dump; filters that carry no flow are passed over.
+ *
+ * Every action counts the packets that reach it, so the largest count is the flow's, in software and in hardware apart
+ * (nl_parse_action_stats() in OVS's lib/tc.c).
+ */
+export function sweepFilters(page: Uint8Array, into: CounterColumns): void {
+  const words = new Words(page)
+  into.begin(Math.floor(words.length / HEADERS))
+  for (let start = 0; start < words.length; ) {
+    const end = words.messageEnd(start, HEADERS)
+    let isOurs = words.at(start + HANDLE) !== 0
+    let options = 0
+    for (let at = start + HEADERS; at + 4 <= end; ) {
+      const size = words.attributeSize(at, end)
+      const id = words.attributeId(at)
+      if (id === ids.kind) isOurs = isOurs && isFlower(words, at, size)
+      else if (id === ids.chain) isOurs = isOurs && words.at(at + 4) === 0
+      else if (id === ids.options) options = at
+      at += padded(size)
+    }
+    if (isOurs && options > 0) sweepOptions(words, options, into)
+    start = padded(end)
+  }
+}
+
+function isFlower(words: Words, at: number, size: number): boolean {
+  return (
+    size === 11 && words.at(at + 4) === FLOWER.at(0) && (words.at(at + 8) & MASK) === (FLOWER.at(4) & MASK)
+  )
+}
+
+/** All but the byte of padding. */
+const MASK = new Words(Uint8Array.of(0xff, 0xff, 0xff, 0)).at(0)
+
+function sweepOptions(words: Words, options: number, into: CounterColumns): void {
+  const end = options + words.attributeSize(options, words.length)
+  for (let at = options + 4; at + 4 <= end; ) {
+    const size = words.attributeSize(at, end)
+    if (words.attributeId(at) === flower.ids.actions) return sweepActions(words, at + 4, at + size, into)
+    at += padded(size)
+  }
+}
+
+function sweepActions(words: Words, from: number, end: number, into: CounterColumns): void {
+  software.clear()
+  hardware.clear()
+  let cookie = 0
+  for (let action = from; action + 4 <= end; ) {
+    const actionEnd = action + words.attributeSize(action, end)
+    for (let at = action + 4; at + 4 <= actionEnd; ) {
+      const size = words.attributeSize(at, actionEnd)
+      const id = words.attributeId(at)
+      // The last cookie counts, as in OVS.
+      if (id === actionEnvelope.ids.cookie) cookie = size === 20 ? at + 4 : 0
+      else if (id === actionEnvelope.ids.stats) sweepStats(words, at + 4, at + size)
+      at += padded(size)
+    }
+    action = padded(actionEnd)
+  }
+  if (cookie === 0) return
+  const index = into.count++
+  into.setId(index, words.at(cookie), words.at(cookie + 4), words.at(cookie + 8), words.at(cookie + 12))
+  const packets = software.packets + hardware.packets
+  into.setPackets(index, packets % 2 ** 32, Math.floor(packets / 2 ** 32))
+  software.bytes.add(hardware.bytes)
+  into.setBytes(index, software.bytes.low, software.bytes.high)
+  into.used[index] = 0
+}
+
+/** A 64-bit number in two halves, both from 0 to 2³²-1. */
+class Wide {
+  low = 0
+  high = 0
+
+  set(low: number, high: number): void {
+    this.low = low >>> 0
+    this.high = high >>> 0
+  }
+
+  add({ low, high }: Wide): void {
+    const sum = this.low + low
+    this.set(sum, this.high + high + (sum >= 2 ** 32 ? 1 : 0))
+  }
+
+  subtract({ low, high }: Wide): void {
+    const rest = this.low - low
+    this.set(rest, this.high - high - (rest < 0 ? 1 : 0))
+  }
+}
+
+class Count {
+  packets = 0
+  readonly bytes = new Wide()
+
+  clear(): void {
+    this.packets = 0
+    this.bytes.set(0, 0)
+  }
+
+  keepLarger(packets: number, { low, high }: Wide): void {
+    if (packets <= this.packets) return
+    this.packets = packets
+    this.bytes.set(low, high)
+  }
+}
+
+// One filter is read at a time, so these serve all.
+const software = new Count()
+const hardware = new Count()
+const total = new Wide()
+const inHardware = new Wide()
+
+/** struct gnet_stats_basic: 64 bits of bytes, 32 of packets. */
+function sweepStats(words: Words, from: number, end: number): void {
+  let packets = 0
+  let hardwarePackets = 0
+  total.set(0, 0)
+  inHardware.set(0, 0)
+  for (let at = from; at + 4 <= end; ) {
+    const size = words.attributeSize(at, end)
+    const id = words.attributeId(at)
+    if (size >= 16 && id === actionStats.ids.basic) {
+      total.set(words.low(at + 4), words.high(at + 4))
+      packets = words.at(at + 12) >>> 0
+    } else if (size >= 16 && id === actionStats.ids.basicHw) {
+      inHardware.set(words.low(at + 4), words.high(at + 4))
+      hardwarePackets = words.at(at + 12) >>> 0
+    }
+    at += padded(size)
+  }
+  hardware.keepLarger(hardwarePackets, inHardware)
+  total.subtract(inHardware)
+  software.keepLarger(packets - hardwarePackets, total)
+}
