@@ -8,11 +8,14 @@
 namespace ovs_dpif {
 
 int Worker::post(std::unique_ptr<Task>&& task, bool urgent) {
-  const std::lock_guard lock(mutex_);
-  if (stopping_) return ESHUTDOWN;
-  if (!urgent && waiting_.size() >= kCapacity) return EBUSY;
-  if (const int error = start()) return error;
-  waiting_.push_back(std::move(task));
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopping_) return ESHUTDOWN;
+    if (!urgent && waiting_.size() >= kCapacity) return EBUSY;
+    if (const int error = start()) return error;
+    waiting_.push_back(std::move(task));
+  }
+  // Told without the lock, or the thread would wake only to wait for it.
   changed_.notify_one();
   return 0;
 }

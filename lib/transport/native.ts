@@ -136,7 +136,7 @@ function call<T>(attempt: string, start: (done: Done<T>) => AddonError | undefin
   })
 }
 
-/** Eight reads of what the kernel gives at a time. */
+/** Many reads of what the kernel gives at a time: each page is a way to the thread and back. */
 const PAGE = 256 * 1024
 const SPARE_PAGES = 2
 

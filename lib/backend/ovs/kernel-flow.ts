@@ -156,9 +156,15 @@ export class KernelFlow implements DumpedFlow {
     }
   }
 
-  /** Copies what was not decoded yet: the bytes are about to be used for something else. */
+  /** Decodes what costs little, and copies the rest: the bytes are about to be used for something else. */
   detach(): void {
-    if (this.#key && this.#mask && this.#actions && this.#stats && this.#id) return
+    this.#stats ??= this.#readStats()
+    if (this.ufidPresent) this.#id ??= this.#named
+    const isRead =
+      (this.#key !== undefined || this.#keyAt === 0) &&
+      (this.#mask !== undefined || this.#maskAt === 0) &&
+      (this.#actions !== undefined || this.#actionsAt === 0)
+    if (isRead) return
     this.#bytes = this.#bytes.slice(this.#start, this.#start + this.#size)
     this.#start = 0
   }

@@ -165,7 +165,8 @@ export class FilterFlow implements DumpedFlow {
 
   /** Copies what was not decoded yet: the bytes of a page are used again for the next one. */
   detach(): void {
-    if (this.#flowId !== undefined && this.#flower !== undefined) return
+    if (this.isFlow) this.#flowId ??= this.#named
+    if (this.#flower !== undefined) return
     this.#bytes = this.#bytes.slice(this.#message, this.#message + this.#size)
     this.#message = 0
   }
