@@ -3,6 +3,7 @@ import type { Language } from '../../types/dpif.js'
 import type { FlowId, Ufid } from '../../types/flow.js'
 import type { BackendName, Op, OpResult, PutMode, PutOp } from '../../types/op.js'
 import type { Choice } from '../../types/policy.js'
+import { batches, Chunk, type Fresh, groupFor, isSame, Success, type Task } from './chunk.js'
 import {
   decide,
   type Plan,
@@ -25,59 +26,8 @@ export interface Engine {
   learnPorts(): Promise<unknown>
 }
 
-/**
- * What becomes of nearly every put. A class, because V8 decides by the place of a literal where its objects live, and once some lived
- * long it would put all of them where only a full collection finds them.
- */
-class Success implements OpResult {
-  readonly ufid: Ufid
-  readonly backend: BackendName
-
-  constructor(ufid: Ufid, backend: BackendName) {
-    this.ufid = ufid
-    this.backend = backend
-  }
-}
-
-/** An op that takes more than one question. */
-interface Task {
-  readonly run: Run
-  /** Of the op in its run. */
-  readonly index: number
-  readonly id: FlowId
-  /** Its plan, or what became of it at once. */
-  readonly start: () => Plan | OpResult
-  plan: Plan | undefined
-  step: Step | undefined
-}
-
-/** New flows for one backend, which mostly take one question. */
-interface Fresh {
-  readonly choice: Choice
-  readonly flows: FlowView[]
-  /** Where the flows are in their chunk. */
-  readonly positions: number[]
-}
-
-/**
- * Ops that are read, decided and encoded in one go, while the kernel works on the ones before. New flows are kept column by
- * column, since they are many and an object each would cost more.
- */
-class Chunk {
-  readonly puts: FlowView[] = []
-  readonly runs: Run[] = []
-  readonly indexes: number[] = []
-  /** What the policy said of each. */
-  readonly orders: (readonly Choice[])[] = []
-  tasks: Task[] = []
-
-  get size(): number {
-    return this.puts.length + this.tasks.length
-  }
-}
-
 /** Typed or raw puts in a chunk: some milliseconds of work. Each chunk costs a few system calls and switches between threads. */
-const CHUNK = 4096
+const CHUNK = 2048
 /** Reading text takes so many times longer. */
 const TEXT = 8
 
@@ -89,7 +39,7 @@ const DEPTH = 2
  * so many small calls cost what a large one does.
  *
  * What concerns one flow happens in order, within a call and from call to call: an op whose flow has another op under way waits in
- * line behind it. When the transport fails, what is under way is waited for, and the failure is told.
+ * line behind it. A put never overtakes a deletion, since a flow may take over the match of one that goes. When the transport fails, what is under way is waited for, and the failure is told.
  */
 export class Pipeline {
   readonly #engine: Engine
@@ -100,6 +50,8 @@ export class Pipeline {
   /** Claimed, and not begun yet. */
   #ready: Task[] = []
   #underWay = 0
+  /** Deletions that were read and have not come to an end. */
+  #deletions = 0
 
   constructor(engine: Engine) {
     this.#engine = engine
@@ -130,10 +82,13 @@ export class Pipeline {
   #nextChunk(): Chunk {
     const chunk = new Chunk()
     chunk.tasks = this.#ready
+    for (const { deletes } of chunk.tasks) if (deletes) chunk.deletions++
     this.#ready = []
     let room = CHUNK - chunk.size
     for (let run = this.#runs[0]; run !== undefined && room > 0; run = this.#runs[0]) {
       while (!run.isRead && !run.hasFailed && room > 0) {
+        // It may want the match of a flow whose deletion is not even asked for.
+        if (this.#deletions > chunk.deletions && isPut(run.ops[run.read])) return chunk
         room -= this.#read(run, run.read++, chunk)
       }
       if (run.isRead || run.hasFailed) this.#runs.shift()
@@ -147,14 +102,15 @@ export class Pipeline {
     const { language, context } = this.#engine
     try {
       if (op.op !== 'put') {
-        this.#claim(this.#nameTask(op, run, index), chunk.tasks)
+        this.#claim(this.#nameTask(op, run, index), chunk)
         return 1
       }
       const { mode = 'create' } = op
       if (!modes.has(mode)) throw new TypeError(`'${mode}' is no mode; there are ${[...modes].join(', ')}`)
       const flow = language.view(op, mode)
       const known = context.placement.claim(flow)
-      if (known === undefined || known.length > 0 || mode === 'modify') {
+      // Behind a deletion it waits its turn in the same batch: it may be the same match under another ufid.
+      if (known === undefined || known.length > 0 || mode === 'modify' || chunk.deletions > 0) {
         const task = this.#putTask(op, flow, run, index)
         if (known === undefined) this.#standInLine(task)
         else this.#take(task, chunk.tasks)
@@ -185,7 +141,7 @@ export class Pipeline {
       if ('error' in order) return { ufid: flow.ufid, error: order.error }
       return planPut(this.#engine.context, requestOf(op, flow), order.choices)
     }
-    return { run, index, id: flow, start, plan: undefined, step: undefined }
+    return { run, index, id: flow, start, deletes: false, hasEnded: false, plan: undefined, step: undefined }
   }
 
   #nameTask(op: Exclude<Op, PutOp>, run: Run, index: number): Task {
@@ -196,12 +152,19 @@ export class Pipeline {
     const named = language.identify(op)
     const start = () =>
       op.op === 'get' ? planGet(context, named) : planDel(context, { ...named, wantStats: op.stats === true })
-    return { run, index, id: named.id, start, plan: undefined, step: undefined }
+    const deletes = op.op === 'del'
+    return { run, index, id: named.id, start, deletes, hasEnded: false, plan: undefined, step: undefined }
   }
 
-  #claim(task: Task, list: Task[]): void {
-    if (this.#engine.context.placement.claim(task.id) === undefined) this.#standInLine(task)
-    else this.#take(task, list)
+  #claim(task: Task, chunk: Chunk): void {
+    if (task.deletes) this.#deletions++
+    const known = this.#engine.context.placement.claim(task.id)
+    if (known === undefined) this.#standInLine(task)
+    else {
+      // Where a flow lives nobody knows of is asked step by step.
+      if (task.deletes && known.length === 1) chunk.deletions++
+      this.#take(task, chunk.tasks)
+    }
   }
 
   #take(task: Task, list: Task[]): void {
@@ -222,7 +185,10 @@ export class Pipeline {
     const line = this.#lines.get(id.ufid)
     while (line !== undefined && line.next < line.tasks.length) {
       const task = line.tasks[line.next++] as Task
-      if (task.run.hasFailed) continue
+      if (task.run.hasFailed) {
+        this.#end(task)
+        continue
+      }
       this.#engine.context.placement.claim(task.id)
       this.#take(task, this.#ready)
       break
@@ -301,7 +267,16 @@ export class Pipeline {
       const { error } = unmade[refusal++] as Unmade
       const order = orders[position] as readonly Choice[]
       const start = () => planPut(this.#engine.context, requestOf(op, flow), order, { error })
-      const task = { run, index, id: flow, start, plan: undefined, step: undefined }
+      const task = {
+        run,
+        index,
+        id: flow,
+        start,
+        deletes: false,
+        hasEnded: false,
+        plan: undefined,
+        step: undefined,
+      }
       if (this.#begin(task)) next.push(task)
     }
   }
@@ -319,6 +294,7 @@ export class Pipeline {
   /** Finds the first step; false when there is none, and the op has ended. */
   #begin(task: Task): boolean {
     if (task.run.hasFailed) {
+      this.#end(task)
       this.#drop(task.run, task.id)
       return false
     }
@@ -327,15 +303,23 @@ export class Pipeline {
       task.plan = start
       return this.#advance(task)
     }
+    this.#end(task)
     this.#finish(task.run, task.index, task.id, start)
     return false
+  }
+
+  #end(task: Task): void {
+    task.hasEnded = true
+    if (task.deletes) this.#deletions--
   }
 
   /** Takes an answer; false when the op has ended. */
   #advance(task: Task, answer?: BackendResult): boolean {
     const turn = (task.plan as Plan).next(answer as BackendResult)
-    if (turn.done) this.#finish(task.run, task.index, task.id, turn.value)
-    else task.step = turn.value
+    if (turn.done) {
+      this.#end(task)
+      this.#finish(task.run, task.index, task.id, turn.value)
+    } else task.step = turn.value
     return turn.done !== true
   }
 
@@ -350,17 +334,23 @@ export class Pipeline {
     this.#release(id)
   }
 
-  #abandon({ puts, runs, indexes, tasks }: Chunk, error: unknown): void {
-    const give = (run: Run, index: number, id: FlowId) => {
-      if (run.knows(index)) return
+  #abandon({ puts, runs, indexes, orders, tasks }: Chunk, error: unknown): void {
+    const give = (run: Run, id: FlowId) => {
       // First, so that nothing of this run gets its turn.
       run.fail(error)
       this.#release(id)
     }
     for (let position = 0; position < puts.length; position++) {
-      give(runs[position] as Run, indexes[position] as number, puts[position] as FlowView)
+      const run = runs[position] as Run
+      // Without choices it was dropped, or has its result.
+      const isOpen = orders[position]?.length !== 0 && !run.knows(indexes[position] as number)
+      if (isOpen) give(run, puts[position] as FlowView)
     }
-    for (const { run, index, id } of tasks) give(run, index, id)
+    for (const task of tasks) {
+      if (task.hasEnded) continue
+      this.#end(task)
+      give(task.run, task.id)
+    }
   }
 }
 
@@ -372,28 +362,15 @@ interface Line {
 const modes: ReadonlySet<PutMode> = new Set(['create', 'modify', 'upsert'])
 const noStats = { packets: 0n, bytes: 0n, used: 0, tcpFlags: 0 }
 
+function isPut(op: Op | undefined): boolean {
+  try {
+    return op?.op === 'put'
+  } catch {
+    // Whoever reads the op will hear of it.
+    return false
+  }
+}
+
 function requestOf({ zeroStats = false, stats: wantStats = false }: PutOp, flow: FlowView): PutRequest {
   return { flow, zeroStats, wantStats }
-}
-
-const isSame = (a: Choice, b: Choice): boolean => a === b || (a.backend === b.backend && a.skip === b.skip)
-
-function groupFor(groups: Fresh[], choice: Choice): Fresh {
-  let group = groups.find((known) => isSame(known.choice, choice))
-  if (group === undefined) {
-    group = { choice, flows: [], positions: [] }
-    groups.push(group)
-  }
-  return group
-}
-
-function batches(due: readonly Task[]): Map<BackendName, Task[]> {
-  const groups = new Map<BackendName, Task[]>()
-  for (const task of due) {
-    const { backend } = task.step as Step
-    const group = groups.get(backend)
-    if (group === undefined) groups.set(backend, [task])
-    else group.push(task)
-  }
-  return groups
 }

@@ -125,6 +125,31 @@ export const batchCases: readonly Case[] = backends.flatMap((backend) => [
     },
   } satisfies Case,
   {
+    name: `a flow takes over the match of one that is deleted before it, in ${backend}`,
+    run: async (lab) => {
+      const dpif = await lab.only(backend)
+      const ufid = (n: number) => `${n.toString(16).padStart(8, '0')}-0000-4000-8000-000000000000`
+      const puts = (first: number, count: number) =>
+        Array.from(
+          { length: count },
+          (_, n): Op => ({ op: 'put', ...lab.flow(n + 1), ufid: ufid(first + n) }),
+        )
+      const dels = (first: number, count: number) =>
+        Array.from({ length: count }, (_, n): Op => ({ op: 'del', ufid: ufid(first + n) }))
+      // Few, many, and turn by turn.
+      const few = [puts(0, 3), dels(0, 3), puts(3, 3), dels(3, 3)].flat()
+      const many = [puts(0, 2500), dels(0, 2500), puts(2500, 2500), dels(2500, 2500)].flat()
+      const turns = Array.from({ length: 50 }, (_, n) => [...puts(n, 1), ...dels(n, 1)]).flat()
+      for (const ops of [few, many, turns]) {
+        for (const result of await dpif.operate(ops)) ok(result, backend)
+        assert.deepEqual(await homes(dpif), {})
+      }
+      const calls = await Promise.all([puts(0, 3), dels(0, 3), puts(3, 3)].map((ops) => dpif.operate(ops)))
+      for (const result of calls.flat()) ok(result, backend)
+      assert.equal((await collect(dpif)).length, 3)
+    },
+  },
+  {
     name: `the same flow twice in a batch is created once, in ${backend}`,
     run: async (lab) => {
       const dpif = await lab.only(backend)
