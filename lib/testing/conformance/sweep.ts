@@ -42,13 +42,10 @@ export const sweepCases: readonly Case[] = [
         await counted(dpif, flow, 3n)
         const found = await swept(dpif)
         for (const { ufid, stats } of await collect(dpif, { terse: true })) {
-          const { packets, bytes } = stats
-          assert.deepEqual(found.get(ufid), {
-            backend,
-            packets,
-            bytes,
-            used: backend === 'ovs' ? stats.used : 0,
-          })
+          const { used, ...counts } = found.get(ufid) as Swept
+          assert.deepEqual(counts, { backend, packets: stats.packets, bytes: stats.bytes })
+          // The kernel counts time back from now, tick by tick, so it never says quite the same twice.
+          assert.equal(used > 0, stats.used > 0)
         }
         assert.equal(found.get(flow.ufid)?.packets, 3n)
         assert.equal(found.get(idle.ufid)?.packets, 0n)
