@@ -33,7 +33,12 @@ export interface Result {
     readonly op?: Percentiles
   }
   /** CPU time of our whole process, for one turn: the kernel's work is done on its account. */
-  readonly cpu?: { readonly userSeconds: number; readonly kernelSeconds: number }
+  /** `pageFaults`: pages touched for the first time in a turn; each may cost more than hundreds of flows. */
+  readonly cpu?: {
+    readonly userSeconds: number
+    readonly kernelSeconds: number
+    readonly pageFaults?: number
+  }
   /** Peak of the whole process, the flows it holds to put them included. */
   readonly memory: { readonly peakBytes: number }
   /** What stays in memory for a flow that was put. */

@@ -3,14 +3,18 @@ import type { Result } from './result.js'
 import { formatTable } from './table.js'
 
 /** Shares of the limit: what the project aims for with 100,000 flows in the lab, and what it has reached there. */
-const shares: readonly { readonly args: readonly string[]; readonly aim: number; readonly reached: number }[] = [
-  { args: ['insertion', '--backend', 'ovs'], aim: 0.8, reached: 0.54 },
-  { args: ['insertion', '--backend', 'ovs', '--spelling', 'raw'], aim: 0.92, reached: 0.5 },
-  { args: ['insertion', '--backend', 'tc'], aim: 0.8, reached: 0.5 },
-  { args: ['sweep', '--backend', 'both'], aim: 0.7, reached: 0.28 },
+const shares: readonly {
+  readonly args: readonly string[]
+  readonly aim: number
+  readonly reached: number
+}[] = [
+  { args: ['insertion', '--backend', 'ovs'], aim: 0.8, reached: 0.51 },
+  { args: ['insertion', '--backend', 'ovs', '--spelling', 'raw'], aim: 0.92, reached: 0.6 },
+  { args: ['insertion', '--backend', 'tc'], aim: 0.8, reached: 0.73 },
+  { args: ['sweep', '--backend', 'both'], aim: 0.7, reached: 0.25 },
 ]
 
-/** A machine that does other things besides must not turn a build red: only losing more than half is a gross regression. */
+/** A machine that does other things besides must not turn a build red: only losing more than half of what was reached is a gross regression. */
 const TOLERANCE = 0.4
 const bounded = ['--flows', '20000', '--repeat', '3', '--beside', '0']
 

@@ -66,7 +66,9 @@ export function factsOf(result: Result): [string, string][] {
   if (cpu !== undefined)
     facts.push([
       'CPU a turn',
-      `${significant(cpu.userSeconds)} s user, ${significant(cpu.kernelSeconds)} s kernel`,
+      `${significant(cpu.userSeconds)} s user, ${significant(cpu.kernelSeconds)} s kernel${
+        cpu.pageFaults === undefined ? '' : `, ${cpu.pageFaults} page faults`
+      }`,
     ])
   if (result.bytesPerFlow !== undefined)
     facts.push(['memory a flow', `${significant(result.bytesPerFlow)} B`])

@@ -124,7 +124,11 @@ class Writes {
       stages,
       observed,
       latency: { batch: batch.percentiles(), op: op.percentiles() },
-      cpu: { userSeconds: cpu(({ userUs }) => userUs), kernelSeconds: cpu(({ kernelUs }) => kernelUs) },
+      cpu: {
+        userSeconds: cpu(({ userUs }) => userUs),
+        kernelSeconds: cpu(({ kernelUs }) => kernelUs),
+        pageFaults: summarize(turns.map(({ faults }) => faults)).median,
+      },
       memory: { peakBytes },
       ...(inHw === undefined ? {} : { inHw }),
       errors: [...this.#errors].map(([reason, count]) => ({ reason, count })),
