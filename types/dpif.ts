@@ -27,7 +27,8 @@ export interface Dpif extends AsyncDisposable {
 
   /**
    * Carries out `ops` and answers one result for each, in the same order. Ops on one ufid are carried out in order, whichever
-   * backends they land in; a refusal is a result, a bug is an exception. Rejects with CLOSED after `close()`, and when the
+   * backends they land in and whichever calls they came with, and a put never overtakes a deletion before it. Calls that wait are
+   * carried out together. A refusal is a result, a bug is an exception. Rejects with CLOSED after `close()`, and when the
    * transport itself fails.
    */
   operate(ops: readonly Op[]): Promise<OpResult[]>

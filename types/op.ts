@@ -60,7 +60,10 @@ export interface GetOp {
 
 export type Op = PutOp | DelOp | GetOp
 
-/** A flow as a kernel holds it. Key, mask and actions are decoded when first looked at. */
+/**
+ * A flow as a kernel holds it. Key, mask and actions are decoded when first looked at; flows that have a mask or actions in common may
+ * share the object.
+ */
 export interface Flow {
   readonly ufid: Ufid
   /** False when the kernel stores none, and `ufid` was computed from the key. */

@@ -1,6 +1,6 @@
 import type { FlowView } from '../../types/backend.js'
 import type { FlowId, Ufid } from '../../types/flow.js'
-import type { BackendName, OpResult } from '../../types/op.js'
+import type { BackendName, OpResult, PutOp } from '../../types/op.js'
 import type { Choice } from '../../types/policy.js'
 import type { Plan, Step } from './plan.js'
 import type { Run } from './run.js'
@@ -47,6 +47,8 @@ export interface Fresh {
  */
 export class Chunk {
   readonly puts: FlowView[] = []
+  /** What the flows came from. */
+  readonly ops: PutOp[] = []
   readonly runs: Run[] = []
   readonly indexes: number[] = []
   /** What the policy said of each. */

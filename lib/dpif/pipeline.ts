@@ -39,7 +39,9 @@ const DEPTH = 2
  * so many small calls cost what a large one does.
  *
  * What concerns one flow happens in order, within a call and from call to call: an op whose flow has another op under way waits in
- * line behind it. A put never overtakes a deletion, since a flow may take over the match of one that goes. When the transport fails, what is under way is waited for, and the failure is told.
+ * line behind it. A put never overtakes a deletion, since a flow may take over the match of one that goes.
+ *
+ * When the transport fails, what is under way is waited for, and the failure is told.
  */
 export class Pipeline {
   readonly #engine: Engine
@@ -108,19 +110,21 @@ export class Pipeline {
       const { mode = 'create' } = op
       if (!modes.has(mode)) throw new TypeError(`'${mode}' is no mode; there are ${[...modes].join(', ')}`)
       const flow = language.view(op, mode)
+      const room = typeof op.key === 'string' ? TEXT : 1
       const known = context.placement.claim(flow)
       // Behind a deletion it waits its turn in the same batch: it may be the same match under another ufid.
       if (known === undefined || known.length > 0 || mode === 'modify' || chunk.deletions > 0) {
         const task = this.#putTask(op, flow, run, index)
         if (known === undefined) this.#standInLine(task)
         else this.#take(task, chunk.tasks)
-        return 1
+        return room
       }
       run.begin()
       chunk.puts.push(flow)
+      chunk.ops.push(op)
       chunk.runs.push(run)
       chunk.indexes.push(index)
-      return typeof op.key === 'string' ? TEXT : 1
+      return room
     } catch (error) {
       this.#refuse(run, index, error)
       return 1
@@ -250,14 +254,14 @@ export class Pipeline {
   async #create(chunk: Chunk, { choice, flows, positions }: Fresh, next: Task[]): Promise<void> {
     const { backend } = choice
     const unmade = await (this.#engine.backends.get(backend) as Backend).create(flows, choice)
-    const { runs, indexes, orders } = chunk
+    const { ops, runs, indexes, orders } = chunk
     let refusal = 0
     for (let turn = 0; turn < flows.length; turn++) {
       const flow = flows[turn] as FlowView
       const position = positions[turn] as number
       const run = runs[position] as Run
       const index = indexes[position] as number
-      const op = run.ops[index] as PutOp
+      const op = ops[position] as PutOp
       if (unmade[refusal]?.index !== turn) {
         const { ufid } = flow
         const result = op.stats === true ? { ufid, backend, stats: noStats } : new Success(ufid, backend)
@@ -278,6 +282,8 @@ export class Pipeline {
         step: undefined,
       }
       if (this.#begin(task)) next.push(task)
+      // Dropped, for good.
+      else if (!run.knows(index)) orders[position] = []
     }
   }
 

@@ -52,7 +52,9 @@ export class Creation {
     const { flow } = op
     // The answer was lost: the filter may be there, under this name.
     if (failure.errno === ENOBUFS) return { error: refusal(op, failure) }
-    const id = this.#identities.get(flow) as FilterId
+    const id = this.#identities.get(flow)
+    // Its port has gone meanwhile, and its name with it.
+    if (id === undefined) return { error: refusal(op, failure) }
     this.#identities.delete(flow)
     if (failure.errno === EEXIST && failure.text === HANDLE_TAKEN) return 'again'
     if (failure.errno === EINVAL && PRIORITY_TAKEN.test(failure.text ?? '')) {
