@@ -160,3 +160,37 @@ t.test('a throw while a batch is written leaves nothing to the next one', async 
   // Nothing was sent, so the names that were given are free again.
   for (const { error } of await create([flow(1), flow(2)])) t.equal(error, undefined)
 })
+
+t.test('a port that goes while its flows are put fails them, and nothing else', async (t) => {
+  const port = { number: 1, name: 'p1', type: 'netdev' as const, ifindex: 11 }
+  const ENODEV = 19
+  const backend: TcBackend = new TcBackend({
+    name: 'vanishing',
+    exchange: async (_protocol, batch) => {
+      const count = [...messagesOf(batch)].length
+      backend.portsChanged([])
+      const failures = Array.from({ length: count }, (_, index) => ({ index, errno: ENODEV }))
+      return { count, failures, replies: new Uint8Array() }
+    },
+    dump: () => {
+      throw new Error('nothing is dumped here')
+    },
+    close: async () => {},
+  })
+  backend.portsChanged([port, { ...port, number: 2, name: 'p2', ifindex: 12 }])
+  const ufid = (n: number) => `0000000${n}-0000-4000-8000-000000000000`
+  const flows = [1, 2].map((n) =>
+    viewOf(
+      { ufid: ufid(n), key: `in_port(1),eth(),eth_type(0x0800),ipv4(dst=10.0.0.${n},frag=no)`, actions: '2' },
+      'create',
+    ),
+  )
+  const unmade = await backend.create(flows, { backend: 'tc' })
+  t.same(
+    unmade.map(({ index, error }) => [index, error.errno]),
+    [
+      [0, ENODEV],
+      [1, ENODEV],
+    ],
+  )
+})
