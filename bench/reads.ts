@@ -73,23 +73,26 @@ async function measure(read: Read, options: Options, setup: Setup, progress: Pro
   const ours: { readonly ns: number; readonly user: number; readonly system: number }[] = []
   const limits: number[] = []
   const program = options.limit ? new Baseline('receive', args) : undefined
-  for (let turn = 0; turn < repeat; turn++) {
-    progress.step(`turn ${turn + 1} of ${repeat}`)
-    collectGarbage()
-    const cpu = process.cpuUsage()
-    const start = performance.now()
-    await read.read(dpif)
-    const ns = (performance.now() - start) * 1e6
-    ours.push({ ns: ns / found, ...process.cpuUsage(cpu) })
-    if (program !== undefined) {
-      if (turn === 0) await program.turn()
-      const result = await program.turn()
-      limits.push(result.ns / found)
-      if (turn === 0 && result.messages < found)
-        notes.push(`the C program received ${result.messages} messages for ${found} flows`)
+  try {
+    for (let turn = 0; turn < repeat; turn++) {
+      progress.step(`turn ${turn + 1} of ${repeat}`)
+      collectGarbage()
+      const cpu = process.cpuUsage()
+      const start = performance.now()
+      await read.read(dpif)
+      const ns = (performance.now() - start) * 1e6
+      ours.push({ ns: ns / found, ...process.cpuUsage(cpu) })
+      if (program !== undefined) {
+        if (turn === 0) await program.turn()
+        const result = await program.turn()
+        limits.push(result.ns / found)
+        if (turn === 0 && result.messages < found)
+          notes.push(`the C program received ${result.messages} messages for ${found} flows`)
+      }
     }
+  } finally {
+    program?.end()
   }
-  program?.end()
   const mine = summarize(ours.map(({ ns }) => ns))
   progress.step('others beside us')
   const beside = await besides(read, options, setup, found, mine.median, notes)

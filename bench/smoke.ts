@@ -14,8 +14,8 @@ const shares: readonly {
   { args: ['sweep', '--backend', 'both'], aim: 0.7, reached: 0.25 },
 ]
 
-/** A machine that does other things besides must not turn a build red: only losing more than half of what was reached is a gross regression. */
-const TOLERANCE = 0.4
+/** Half of what was reached: other work on the machine costs a third at times, and must not turn a build red. */
+const TOLERANCE = 0.5
 const bounded = ['--flows', '20000', '--repeat', '3', '--beside', '0']
 
 /** A minute at most. Fails on ratios only, never on a time. */

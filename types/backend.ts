@@ -1,6 +1,6 @@
 import type { Action } from './action.js'
 import type { Failure } from './errors.js'
-import type { FlowId, FlowKey, FlowStats } from './flow.js'
+import type { FlowId, FlowKey, FlowStats, FlowWords } from './flow.js'
 import type { BackendName, CounterPage, Flow, PutMode } from './op.js'
 import type { Choice } from './policy.js'
 import type { Port } from './port.js'
@@ -52,13 +52,20 @@ export interface Unmade {
 /** Counters as a backend reads them. */
 export interface SweptPage extends CounterPage {
   /** The words of a flow's ufid. */
-  words(index: number): Pick<FlowId, 'w0' | 'w1' | 'w2' | 'w3'>
+  words(index: number): FlowWords
   /** Takes a flow off the page; the last one moves to its place. */
   drop(index: number): void
 }
 
-/** A flow as a backend dumps it. */
-export type DumpedFlow = Flow & FlowId
+/**
+ * A flow as a backend dumps it. What was not looked at yet lies on a page that is used again for the next list: from then on only what
+ * was read before is good, unless the flow was detached. An `id` that was read stands by itself and may be kept.
+ */
+export type DumpedFlow = Flow & {
+  readonly id: FlowId
+  /** Copies what is still on the page, so that the flow may be kept. */
+  detach(): void
+}
 
 /** What one backend says of one op. */
 export interface BackendResult {
@@ -84,7 +91,10 @@ export interface Backend {
    * for a flow that is put without trouble. Answers those that were not put, ascending.
    */
   create(flows: readonly FlowView[], choice: Choice): Promise<readonly Unmade[]>
-  /** Pulls every flow the backend holds on this datapath, in lists of as many as come together. */
+  /**
+   * Pulls every flow the backend holds on this datapath, in lists of as many as come together. Whoever keeps a flow longer than its
+   * list detaches it: {@link DumpedFlow}.
+   */
   dump(options: { readonly terse: boolean }): AsyncIterable<readonly DumpedFlow[]>
   /** The counters of every flow the backend holds on this datapath, page by page; a page is used again for the next one. */
   sweep(): AsyncIterable<SweptPage>

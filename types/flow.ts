@@ -8,15 +8,19 @@
 export type Ufid = string
 
 /**
- * A ufid, and the four 32-bit words it stands for in the order OVS prints them, each as a signed integer: what tables are searched by
- * and messages are written from, so that the text is read once.
+ * The four 32-bit words a ufid stands for, in the order OVS prints them, each as a signed integer: what tables are searched by and
+ * messages are written from.
  */
-export interface FlowId {
-  readonly ufid: Ufid
+export interface FlowWords {
   readonly w0: number
   readonly w1: number
   readonly w2: number
   readonly w3: number
+}
+
+/** A ufid with its words, so that the text is read once. */
+export interface FlowId extends FlowWords {
+  readonly ufid: Ufid
 }
 
 /** `00:11:22:33:44:55`. */

@@ -64,7 +64,8 @@ export interface MessageFailure {
 
 /**
  * Pages of a dump, pulled: each `next()` is a few reads, of at most 256 KiB together. A page holds whole messages, without the closing
- * NLMSG_DONE. It is the caller's until the next `next()`: then its memory is used again, and what is to be kept has to be copied.
+ * NLMSG_DONE. It is the caller's until the next `next()`: then its memory is used again, and what is to be kept has to be
+ * copied; a dump fails when the memory was transferred elsewhere.
  *
  * After the last page the iterator throws a `DpifError`: `DUMP_INTERRUPTED` when the kernel marked any message with
  * NLM_F_DUMP_INTR, or the kernel's own error when NLMSG_DONE or NLMSG_ERROR carried one.

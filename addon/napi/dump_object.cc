@@ -8,6 +8,12 @@
 
 namespace ovs_dpif {
 
+namespace {
+
+constexpr SocketError gave_page_away{"page", EFAULT};
+
+}  // namespace
+
 class DumpObject::NextTask final : public ObjectTask {
  public:
   NextTask(DumpObject& owner, Napi::Function done, Napi::Uint8Array into)
@@ -38,7 +44,7 @@ class DumpObject::NextTask final : public ObjectTask {
       std::copy_n(page_.begin(), result_.size, into.Data());
     } else {
       result_.size = 0;
-      result_.error = {"page", EFAULT};
+      result_.error = gave_page_away;
       result_.last = true;
     }
     value["size"] = Napi::Number::New(env, static_cast<double>(result_.size));
@@ -73,6 +79,8 @@ Napi::Value DumpObject::next(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   if (!check_bytes(info, 0)) return {};
   const auto into = info[0].As<Napi::Uint8Array>();
+  // A page's memory can be given away between two reads as well as during one.
+  if (into.ArrayBuffer().IsDetached()) return to_javascript(env, gave_page_away);
   if (into.ElementLength() < Dump::kLeastPage) {
     Napi::RangeError::New(env, "expected a page of 64 KiB at least").ThrowAsJavaScriptException();
     return {};

@@ -28,7 +28,6 @@ export interface Task {
   /** Its plan, or what became of it at once. */
   readonly start: () => Plan | OpResult
   readonly deletes: boolean
-  hasEnded: boolean
   plan: Plan | undefined
   step: Step | undefined
 }
@@ -53,7 +52,7 @@ export class Chunk {
   readonly indexes: number[] = []
   /** What the policy said of each. */
   readonly orders: (readonly Choice[])[] = []
-  tasks: Task[] = []
+  readonly tasks: Task[] = []
   /** Deletions that are done with when the batch is. */
   deletions = 0
 

@@ -220,7 +220,7 @@ export class DpifProvider implements Dpif {
       for (const backend of this.#parts.backends) {
         try {
           for await (const flows of backend.dump({ terse: true })) {
-            for (const flow of flows) this.#placement.add(flow, backend.name)
+            for (const { id } of flows) this.#placement.add(id, backend.name)
           }
         } catch (error) {
           problems.push(error)

@@ -1,8 +1,8 @@
 import type { Action } from '../../types/action.js'
 import type { Backend, DumpedFlow, SweptPage } from '../../types/backend.js'
-import type { FlowKey, FlowStats, Ufid } from '../../types/flow.js'
+import type { FlowKey, FlowStats, FlowWords, Ufid } from '../../types/flow.js'
 import type { BackendName, CounterPage, DumpOptions, DumpType, Flow } from '../../types/op.js'
-import { UfidTable, type Words } from '../memory/ufid-table.js'
+import { UfidTable } from '../memory/ufid-table.js'
 import type { PlacementMap } from './placement.js'
 
 /** The kinds of dump, and which backend can have any of them. */
@@ -48,11 +48,23 @@ export class Merge {
     const backends = this.#backends.filter(({ name }) => {
       return wanted.length === 0 || wanted.some(({ backends }) => backends.includes(name))
     })
-    yield* this.#each(
+    let handed: readonly DumpedFlow[] = []
+    const lists = this.#each(
       backends,
       (backend) => backend.dump({ terse }),
-      (flows, isFirst) => this.#told(flows.filter((flow) => isFirst(flow) && isWanted(flow))),
+      (flows, isFirst) => {
+        handed = flows.filter((flow) => isFirst(flow.id) && isWanted(flow))
+        return this.#told(handed)
+      },
     )
+    for await (const list of lists) {
+      try {
+        yield list
+      } finally {
+        // The user may keep them, and only now their page is used again.
+        for (const flow of handed) flow.detach()
+      }
+    }
   }
 
   /** What the user gets to see. */
@@ -60,7 +72,7 @@ export class Merge {
     const placement = this.#placement
     if (!placement.carries) return flows
     return flows.map((flow) =>
-      placement.isCarried(flow) ? new CarriedFlow(flow, placement.total(flow, flow.stats)) : flow,
+      placement.isCarried(flow.id) ? new CarriedFlow(flow, placement.total(flow.id, flow.stats)) : flow,
     )
   }
 
@@ -89,7 +101,7 @@ export class Merge {
   async *#each<Page, Told>(
     backends: readonly Backend[],
     pages: (backend: Backend) => AsyncIterable<Page>,
-    tell: (page: Page, isFirst: (id: Words) => boolean) => Told,
+    tell: (page: Page, isFirst: (id: FlowWords) => boolean) => Told,
   ): AsyncGenerator<Told> {
     await this.#prepare()
     const seen = this.#spare ?? new UfidTable(1)
@@ -113,7 +125,7 @@ export class Merge {
 }
 
 /** Whether an id was not seen before. The last table needs no remembering: the kernel names each flow of one table once. */
-function firstOf(seen: UfidTable, isLast: boolean): (id: Words) => boolean {
+function firstOf(seen: UfidTable, isLast: boolean): (id: FlowWords) => boolean {
   if (isLast) return seen.size === 0 ? () => true : (id) => seen.find(id) < 0
   return (id) => {
     const { size } = seen

@@ -50,7 +50,7 @@ export class Pipeline {
   /** Those in line behind an op on the same flow. */
   readonly #lines = new Map<Ufid, Line>()
   /** Claimed, and not begun yet. */
-  #ready: Task[] = []
+  readonly #ready: Task[] = []
   #underWay = 0
   /** Deletions that were read and have not come to an end. */
   #deletions = 0
@@ -83,9 +83,7 @@ export class Pipeline {
   /** What can begin now, each on a flow of its own. Empty when all that is left has to wait. */
   #nextChunk(): Chunk {
     const chunk = new Chunk()
-    chunk.tasks = this.#ready
-    for (const { deletes } of chunk.tasks) if (deletes) chunk.deletions++
-    this.#ready = []
+    for (const task of this.#ready.splice(0)) this.#add(task, chunk)
     let room = CHUNK - chunk.size
     for (let run = this.#runs[0]; run !== undefined && room > 0; run = this.#runs[0]) {
       while (!run.isRead && !run.hasFailed && room > 0) {
@@ -116,7 +114,7 @@ export class Pipeline {
       if (known === undefined || known.length > 0 || mode === 'modify' || chunk.deletions > 0) {
         const task = this.#putTask(op, flow, run, index)
         if (known === undefined) this.#standInLine(task)
-        else this.#take(task, chunk.tasks)
+        else this.#add(begun(task), chunk)
         return room
       }
       run.begin()
@@ -145,7 +143,7 @@ export class Pipeline {
       if ('error' in order) return { ufid: flow.ufid, error: order.error }
       return planPut(this.#engine.context, requestOf(op, flow), order.choices)
     }
-    return { run, index, id: flow, start, deletes: false, hasEnded: false, plan: undefined, step: undefined }
+    return { run, index, id: flow, start, deletes: false, plan: undefined, step: undefined }
   }
 
   #nameTask(op: Exclude<Op, PutOp>, run: Run, index: number): Task {
@@ -157,23 +155,21 @@ export class Pipeline {
     const start = () =>
       op.op === 'get' ? planGet(context, named) : planDel(context, { ...named, wantStats: op.stats === true })
     const deletes = op.op === 'del'
-    return { run, index, id: named.id, start, deletes, hasEnded: false, plan: undefined, step: undefined }
+    return { run, index, id: named.id, start, deletes, plan: undefined, step: undefined }
   }
 
   #claim(task: Task, chunk: Chunk): void {
     if (task.deletes) this.#deletions++
     const known = this.#engine.context.placement.claim(task.id)
     if (known === undefined) this.#standInLine(task)
-    else {
-      // Where a flow lives nobody knows of is asked step by step.
-      if (task.deletes && known.length === 1) chunk.deletions++
-      this.#take(task, chunk.tasks)
-    }
+    else this.#add(begun(task), chunk)
   }
 
-  #take(task: Task, list: Task[]): void {
-    task.run.begin()
-    list.push(task)
+  /** Takes up a task that was claimed and begun. */
+  #add(task: Task, chunk: Chunk): void {
+    // Where a flow lives nobody knows of is asked step by step.
+    if (task.deletes && this.#engine.context.placement.of(task.id).length === 1) chunk.deletions++
+    chunk.tasks.push(task)
   }
 
   #standInLine(task: Task): void {
@@ -194,7 +190,7 @@ export class Pipeline {
         continue
       }
       this.#engine.context.placement.claim(task.id)
-      this.#take(task, this.#ready)
+      this.#ready.push(begun(task))
       break
     }
     if (line?.next === line?.tasks.length) this.#lines.delete(id.ufid)
@@ -232,7 +228,7 @@ export class Pipeline {
       const run = runs[position] as Run
       if (run.hasFailed) {
         orders.push([])
-        this.#drop(run, flow)
+        this.#drop(run, indexes[position] as number, flow)
         continue
       }
       const order = decide(this.#engine.context, flow)
@@ -271,19 +267,8 @@ export class Pipeline {
       const { error } = unmade[refusal++] as Unmade
       const order = orders[position] as readonly Choice[]
       const start = () => planPut(this.#engine.context, requestOf(op, flow), order, { error })
-      const task = {
-        run,
-        index,
-        id: flow,
-        start,
-        deletes: false,
-        hasEnded: false,
-        plan: undefined,
-        step: undefined,
-      }
+      const task = { run, index, id: flow, start, deletes: false, plan: undefined, step: undefined }
       if (this.#begin(task)) next.push(task)
-      // Dropped, for good.
-      else if (!run.knows(index)) orders[position] = []
     }
   }
 
@@ -301,7 +286,7 @@ export class Pipeline {
   #begin(task: Task): boolean {
     if (task.run.hasFailed) {
       this.#end(task)
-      this.#drop(task.run, task.id)
+      this.#drop(task.run, task.index, task.id)
       return false
     }
     const start = task.start()
@@ -315,7 +300,6 @@ export class Pipeline {
   }
 
   #end(task: Task): void {
-    task.hasEnded = true
     if (task.deletes) this.#deletions--
   }
 
@@ -335,27 +319,26 @@ export class Pipeline {
   }
 
   /** An op of a call that has failed meanwhile never begins. */
-  #drop(run: Run, id: FlowId): void {
-    run.drop()
+  #drop(run: Run, index: number, id: FlowId): void {
+    run.drop(index)
     this.#release(id)
   }
 
-  #abandon({ puts, runs, indexes, orders, tasks }: Chunk, error: unknown): void {
-    const give = (run: Run, id: FlowId) => {
+  #abandon({ puts, runs, indexes, tasks }: Chunk, error: unknown): void {
+    const give = (run: Run, index: number, id: FlowId) => {
       // First, so that nothing of this run gets its turn.
-      run.fail(error)
+      run.fail(index, error)
       this.#release(id)
     }
     for (let position = 0; position < puts.length; position++) {
       const run = runs[position] as Run
-      // Without choices it was dropped, or has its result.
-      const isOpen = orders[position]?.length !== 0 && !run.knows(indexes[position] as number)
-      if (isOpen) give(run, puts[position] as FlowView)
+      const index = indexes[position] as number
+      if (!run.hasEnded(index)) give(run, index, puts[position] as FlowView)
     }
     for (const task of tasks) {
-      if (task.hasEnded) continue
+      if (task.run.hasEnded(task.index)) continue
       this.#end(task)
-      give(task.run, task.id)
+      give(task.run, task.index, task.id)
     }
   }
 }
@@ -363,6 +346,11 @@ export class Pipeline {
 interface Line {
   readonly tasks: Task[]
   next: number
+}
+
+function begun(task: Task): Task {
+  task.run.begin()
+  return task
 }
 
 const modes: ReadonlySet<PutMode> = new Set(['create', 'modify', 'upsert'])

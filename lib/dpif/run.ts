@@ -6,7 +6,8 @@ export class Run {
   readonly done: Promise<OpResult[]>
   /** How many ops were looked at so far. */
   read = 0
-  readonly #results: OpResult[]
+  /** `dropped` stands for an op that was begun and will have no result. */
+  readonly #results: (OpResult | typeof dropped)[]
   #resolve: (results: OpResult[]) => void = () => {}
   #reject: (error: unknown) => void = () => {}
   #settled = 0
@@ -31,8 +32,8 @@ export class Run {
     return this.#failure !== undefined
   }
 
-  /** Whether the op's result is there. */
-  knows(index: number): boolean {
+  /** Whether the op, once begun, has come to an end: with a result, or dropped. */
+  hasEnded(index: number): boolean {
     return this.#results[index] !== undefined
   }
 
@@ -49,18 +50,19 @@ export class Run {
   /** What became of an op that never began. */
   refuse(index: number, result: OpResult): void {
     this.#results[index] = result
-    if (++this.#settled === this.ops.length) this.#resolve(this.#results)
+    if (++this.#settled === this.ops.length) this.#resolve(this.#results as OpResult[])
     else this.#rejectWhenQuiet()
   }
 
   /** An op that was begun is not known to have come to an end. */
-  fail(error: unknown): void {
+  fail(index: number, error: unknown): void {
     this.#failure ??= { error }
-    this.drop()
+    this.drop(index)
   }
 
-  /** An op that was begun goes no further. */
-  drop(): void {
+  /** An op that was begun goes no further, since the run has failed. */
+  drop(index: number): void {
+    this.#results[index] = dropped
     this.#underWay--
     this.#rejectWhenQuiet()
   }
@@ -75,3 +77,5 @@ export class Run {
     if (this.#failure !== undefined && this.#underWay === 0) this.#reject(this.#failure.error)
   }
 }
+
+const dropped = Symbol('dropped')

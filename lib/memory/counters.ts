@@ -1,9 +1,9 @@
 import type { SweptPage } from '../../types/backend.js'
-import type { FlowId, Ufid } from '../../types/flow.js'
+import type { FlowWords, Ufid } from '../../types/flow.js'
 import type { BackendName } from '../../types/op.js'
 
 /** Makes the text of a ufid of its four words. */
-export type FormatUfid = (words: Pick<FlowId, 'w0' | 'w1' | 'w2' | 'w3'>) => Ufid
+export type FormatUfid = (words: FlowWords) => Ufid
 
 /**
  * The counters of a page of flows, in typed arrays that are used for one page after another. 64-bit numbers are written as two halves,
@@ -32,7 +32,7 @@ export class CounterColumns implements SweptPage {
     return this.#formatUfid(this.words(index))
   }
 
-  words(index: number): Pick<FlowId, 'w0' | 'w1' | 'w2' | 'w3'> {
+  words(index: number): FlowWords {
     const { ids } = this
     const at = index * 4
     return {

@@ -1,7 +1,4 @@
-import type { FlowId } from '../../types/flow.js'
-
-/** What an entry is found by. */
-export type Words = Pick<FlowId, 'w0' | 'w1' | 'w2' | 'w3'>
+import type { FlowWords } from '../../types/flow.js'
 
 /**
  * A map from 128-bit ids to a few 32-bit words, for a million flows: open addressing over typed arrays, 16 bytes of key and 4 of each
@@ -27,7 +24,7 @@ export class UfidTable {
   }
 
   /** Where the id's words are, or -1. */
-  find(id: Words): number {
+  find(id: FlowWords): number {
     const hashed = hash(id.w0, id.w1, id.w2, id.w3)
     const shard = this.#shards[hashed & SHARD_BITS] as Shard
     const at = shard.probe(id, hashed)
@@ -46,7 +43,7 @@ export class UfidTable {
   }
 
   /** Where the id's words are; they are `first`, then zeros, when it is new. */
-  insert(id: Words, first: number): number {
+  insert(id: FlowWords, first: number): number {
     const hashed = hash(id.w0, id.w1, id.w2, id.w3)
     const shard = this.#shards[hashed & SHARD_BITS] as Shard
     shard.makeRoom()
@@ -66,7 +63,7 @@ export class UfidTable {
   }
 
   /** Calls `visit` with the position of every entry; the table must not change meanwhile. */
-  each(visit: (id: Words, position: number) => void): void {
+  each(visit: (id: FlowWords, position: number) => void): void {
     for (const [number, { entries }] of this.#shards.entries()) {
       for (let at = KEY_WORDS; at < entries.length; at += this.#stride) {
         if (entries[at] !== 0) visit(wordsAt(entries, at - KEY_WORDS), at * SHARDS + number)
@@ -95,7 +92,7 @@ class Shard {
   }
 
   /** The position of the id's first word, or of the free one where it would go. */
-  probe({ w0, w1, w2, w3 }: Words, hashed: number): number {
+  probe({ w0, w1, w2, w3 }: FlowWords, hashed: number): number {
     const entries = this.entries
     const stride = this.#stride
     const mask = this.#mask
@@ -108,7 +105,7 @@ class Shard {
     }
   }
 
-  occupy(at: number, { w0, w1, w2, w3 }: Words, first: number): void {
+  occupy(at: number, { w0, w1, w2, w3 }: FlowWords, first: number): void {
     const entries = this.entries
     entries[at - 4] = w0
     entries[at - 3] = w1
@@ -162,7 +159,7 @@ class Shard {
   }
 }
 
-function wordsAt(entries: Int32Array, at: number): Words {
+function wordsAt(entries: Int32Array, at: number): FlowWords {
   return {
     w0: entries[at] as number,
     w1: entries[at + 1] as number,

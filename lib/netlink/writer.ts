@@ -22,12 +22,6 @@ export class Writer {
     this.bytes.set(data, at)
   }
 
-  /** Appends what was written in [start, end) once more. */
-  repeat(start: number, end: number): void {
-    const at = this.reserve(end - start)
-    this.bytes.copyWithin(at, start, end)
-  }
-
   /** Zero bytes up to the next multiple of 4. */
   align(): void {
     const rest = this.length & 3

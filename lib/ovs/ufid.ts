@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { FlowId, Ufid } from '../../types/flow.js'
+import type { FlowId, FlowWords, Ufid } from '../../types/flow.js'
 import { DpifError } from '../errors.js'
 import { s32 } from '../netlink/integers.js'
 import { Scanner } from '../netlink/scanner.js'
@@ -72,7 +72,7 @@ export class ParsedUfid implements FlowId {
 }
 
 /** Writes the 16 bytes of OVS_FLOW_ATTR_UFID. */
-export function putUfid(bytes: Uint8Array, at: number, { w0, w1, w2, w3 }: FlowId): void {
+export function putUfid(bytes: Uint8Array, at: number, { w0, w1, w2, w3 }: FlowWords): void {
   s32.put(bytes, at, w0)
   s32.put(bytes, at + 4, w1)
   s32.put(bytes, at + 8, w2)
@@ -80,7 +80,7 @@ export function putUfid(bytes: Uint8Array, at: number, { w0, w1, w2, w3 }: FlowI
 }
 
 /** The 16 bytes of OVS_FLOW_ATTR_UFID. */
-export function ufidToBytes(id: FlowId): Uint8Array {
+export function ufidToBytes(id: FlowWords): Uint8Array {
   const bytes = new Uint8Array(16)
   putUfid(bytes, 0, id)
   return bytes
@@ -110,7 +110,7 @@ export class UfidInBytes implements FlowId {
 }
 
 /** The text of four words. */
-export function ufidOfWords({ w0, w1, w2, w3 }: Omit<FlowId, 'ufid'>): Ufid {
+export function ufidOfWords({ w0, w1, w2, w3 }: FlowWords): Ufid {
   formatQuad(0, w0 >>> 16)
   formatQuad(4, w0)
   formatQuad(9, w1 >>> 16)

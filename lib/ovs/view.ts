@@ -4,7 +4,8 @@ import type { Failure } from '../../types/errors.js'
 import type { FlowId, FlowKey, Ufid } from '../../types/flow.js'
 import type { FlowSpec, PutMode } from '../../types/op.js'
 import { DpifError } from '../errors.js'
-import { u16, u32 } from '../netlink/integers.js'
+import { u32 } from '../netlink/integers.js'
+import { AttributeCursor } from '../netlink/reader.js'
 import type { Struct } from '../netlink/struct.js'
 import { Writer } from '../netlink/writer.js'
 import { actionList } from './action.js'
@@ -151,13 +152,14 @@ class RawView extends ParsedUfid implements FlowView {
 
   get inPort(): number | undefined {
     const { key } = this.raw
-    // Whether these bytes are a key is said by whoever decodes them.
-    for (let at = 0; at + 8 <= key.length; ) {
-      const size = u16.take(key, at)
-      if (u16.take(key, at + 2) === flowKey.ids.inPort) return size === 8 ? u32.take(key, at + 4) : undefined
-      at += Math.max(4, (size + 3) & ~3)
+    const attributes = new AttributeCursor(key, 0, key.length)
+    try {
+      if (!attributes.seek(flowKey.ids.inPort)) return undefined
+      return attributes.end - attributes.start === 4 ? u32.take(key, attributes.start) : undefined
+    } catch {
+      // Whether these bytes are a key is said by whoever decodes them.
+      return undefined
     }
-    return undefined
   }
 
   get key(): FlowKey {

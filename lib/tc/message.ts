@@ -1,6 +1,6 @@
 import type { UnknownAttribute } from '../../types/flow.js'
 import { s32, u8, u16, u32 } from '../netlink/integers.js'
-import type { MessageForm } from '../netlink/message.js'
+import { HEADER_SIZE, type MessageForm } from '../netlink/message.js'
 import { type Struct, struct } from '../netlink/struct.js'
 import { AttributeSet, bytes, string } from '../netlink/table.js'
 import { LITTLE } from '../netlink/writer.js'
@@ -48,6 +48,15 @@ export const tcMessage: MessageForm<TcHeader, TcBody> & {
     chain: { uapi: 'TCA_CHAIN', id: 11, codec: u32, since: '4.13', doc: 'Absent is 0 in a request, and all in a dump.' },
     dumpFlags: { uapi: 'TCA_DUMP_FLAGS', id: 15, codec: bitField32, since: '5.8', doc: 'TERSE (1): identity and counters only.' },
   }),
+}
+
+/** Where a message has its handle and its info, and where its attributes begin: behind nlmsghdr and tcmsg. */
+export const HANDLE = placeOf('handle')
+export const INFO = placeOf('info')
+export const HEADERS = HEADER_SIZE + tcMessage.header.size
+
+function placeOf(part: keyof TcHeader): number {
+  return HEADER_SIZE + (tcMessage.header.fields.find(({ name }) => name === part)?.offset ?? 0)
 }
 
 /** RTM_* of linux/rtnetlink.h. */

@@ -19,7 +19,7 @@ export interface NetlinkSocket {
 
 /** A dump with a socket and a thread of its own. */
 export interface NetlinkDump {
-  /** Reads one page into `into`, of 64 KiB at least. Refused as `busy` while another one is read. */
+  /** Reads one page into `into`, of 64 KiB at least. Refused as `busy` while another one is read, as `page` when it has no memory. */
   next(into: Uint8Array, done: Done<DumpPage>): AddonError | undefined
   /** As in {@link NetlinkSocket}. */
   close(done: () => void): AddonError | undefined
@@ -30,7 +30,7 @@ export type Done<T> = (error: AddonError | undefined, value: T) => void
 
 /** Why the addon or its socket, not the kernel's subsystem, could not do it. */
 export interface AddonError {
-  /** `busy`, `closed`, `framing`, `thread`, or the system call that failed. */
+  /** `busy`, `closed`, `framing`, `thread`, `page` (its memory was given away), or the system call that failed. */
   readonly stage: string
   /** Positive errno. */
   readonly errno: number

@@ -74,7 +74,7 @@ export class NativeTransport implements Transport {
     const ref = new WeakRef(dump)
     this.#dumps.add(ref)
     this.#collected.register(dump, ref, ref)
-    const page = this.#pages.pop() ?? new Uint8Array(PAGE)
+    const page = this.#takePage()
     try {
       for (;;) {
         const read = await call<DumpPage>(attempt, (done) => dump.next(page, done))
@@ -88,6 +88,12 @@ export class NativeTransport implements Transport {
       if (this.#pages.length < SPARE_PAGES) this.#pages.push(page)
       await closed(dump)
     }
+  }
+
+  #takePage(): Uint8Array {
+    const page = this.#pages.pop()
+    // Whoever was shown a page may have given its memory away.
+    return page === undefined || page.length === 0 ? new Uint8Array(PAGE) : page
   }
 
   close(): Promise<void> {
@@ -195,6 +201,12 @@ function toDpifError(attempt: string, { stage, errno }: AddonError): DpifError {
       return new DpifError(
         'BAD_MESSAGE',
         `${attempt}: the bytes are not whole, padded netlink messages; nothing was sent`,
+      )
+    case 'page':
+      return new DpifError(
+        'SOCKET',
+        `${attempt}: the memory of its page was given away; copy what is to be kept or sent elsewhere`,
+        { errno },
       )
     default:
       return new DpifError('SOCKET', `${attempt}: ${stage} failed with ${named(errno)}`, { errno })

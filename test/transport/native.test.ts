@@ -9,6 +9,7 @@ import { concat, getFamily, getLink, headers, message, noLink } from './requests
 const RTM_NEWLINK = 16
 const ENOENT = 2
 const ENODEV = 19
+const EFAULT = 14
 const EINVAL = 22
 
 const times = <T>(count: number, make: (index: number) => T) =>
@@ -120,6 +121,55 @@ t.test('memory that is taken away during the exchange does not matter', async (t
   t.equal(result.count, 5000)
   t.same(result.failures, [])
 })
+
+const give = (page: Uint8Array) => structuredClone(page, { transfer: [page.buffer as ArrayBuffer] })
+const send = (page: Uint8Array) => {
+  const { port1 } = new MessageChannel()
+  port1.postMessage(page, [page.buffer as ArrayBuffer])
+  port1.close()
+}
+
+for (const [how, away] of [
+  ['structuredClone', give],
+  ['postMessage', send],
+] as const) {
+  t.test(`a page that is given away by ${how} fails the dump that reads into it`, async (t) => {
+    const dump = new (loadAddon().NetlinkDump)(0, getLink(0))
+    const lost = { stage: 'page', errno: EFAULT }
+    const page = new Uint8Array(1 << 16)
+    const read = await new Promise((resolve) => {
+      dump.next(page, (error, value) => resolve(error ?? value))
+      away(page)
+    })
+    t.equal(page.length, 0)
+    t.same(read, { size: 0, last: true, interrupted: false, error: lost }, 'while it was read')
+    const another = new Uint8Array(1 << 16)
+    away(another)
+    t.same(
+      dump.next(another, () => t.fail('refused calls are not answered')),
+      lost,
+      'between two pages',
+    )
+    await new Promise<void>((resolve) => dump.close(resolve))
+  })
+
+  t.test(`a transport outlives a page that was given away by ${how}`, async (t) => {
+    const transport = open(t)
+    const before = held().sockets
+    const firstPage = async () => {
+      const [page] = await collect(transport.dump('route', getLink(0)))
+      return page as Uint8Array
+    }
+    // Its memory is the next dump's.
+    const page = await firstPage()
+    const next = firstPage()
+    away(page)
+    await t.rejects(next, { code: 'SOCKET', errno: EFAULT, message: /the memory of its page was given away/ })
+    away(await firstPage())
+    t.ok((await firstPage()).length > 0, 'the next dump has memory of its own')
+    t.equal(held().sockets, before)
+  })
+}
 
 t.test('a dump gives whole messages, page by page', async (t) => {
   const pages = await collect(open(t).dump('route', getLink(0)))

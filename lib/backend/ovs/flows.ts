@@ -15,6 +15,7 @@ import { putUfid, ufidOfWords } from '../../ovs/ufid.js'
 import { inputFailure } from '../../ovs/view.js'
 import { CounterColumns } from '../../memory/counters.js'
 import { inSlices, kernelFailure, throwFirst } from '../failure.js'
+import { idOf, verbOf } from '../op.js'
 import { Templates } from '../templates.js'
 import type { FamilyId } from './family.js'
 import { KernelFlow, SharedParts } from './kernel-flow.js'
@@ -60,27 +61,12 @@ export class OvsBackend implements Backend {
   }
 
   async #attempt(ops: readonly BackendOp[], by: 'ufid' | 'key'): Promise<BackendResult[]> {
-    const family = await this.#id(flowFamily)
-    const writer = this.#writer
     const results: BackendResult[] = ops.map(() => succeeded)
-    // The ops that could be written, in the order of their messages.
-    const sent: number[] = []
-    for (const [index, op] of ops.entries()) {
-      const start = writer.length
-      try {
-        this.#writeOp(writer, family, op, by)
-        sent.push(index)
-      } catch (error) {
-        // A value that does not fit its field is found when it is written.
-        writer.truncate(start)
-        results[index] = { error: failureOrReset(error, writer) }
-      }
-    }
-    if (sent.length === 0) return results
-    // A batch is read before the call returns, so the next one can be written while the kernel works on it.
-    const exchange = this.#transport.exchange('generic', writer.view())
-    writer.reset()
-    const { failures, replies } = await exchange
+    const { sent, replies, unmade } = await this.#send(
+      ops,
+      (family, op) => this.#writeOp(family, op, by),
+      (op, failure) => this.#failureOf(verbOf(op), idOf(op), failure, 'flow' in op ? op.flow : undefined),
+    )
     for (const message of messagesOf(replies)) {
       const index = sent[message.seq] ?? -1
       const op = ops[index]
@@ -88,31 +74,42 @@ export class OvsBackend implements Backend {
       const flow = new KernelFlow(message.bytes, message.start, message.end)
       results[index] = op.verb === 'get' ? { flow, stats: flow.stats } : { stats: flow.stats }
     }
-    for (const failure of failures) {
-      const index = sent[failure.index] ?? -1
-      const op = ops[index]
-      if (op !== undefined)
-        results[index] = {
-          error: this.#failureOf(verbOf(op), idOf(op), failure, 'flow' in op ? op.flow : undefined),
-        }
-    }
+    for (const { index, error } of unmade) results[index] = { error }
     return results
   }
 
   async create(flows: readonly FlowView[]): Promise<readonly Unmade[]> {
-    const family = await this.#id(flowFamily)
     const writer = this.#writer
     const templates = new Templates<FlowTemplate>()
-    const unmade: Unmade[] = []
-    // Positions in the list, in the order of the messages.
-    const sent: number[] = []
-    for (let index = 0; index < flows.length; index++) {
-      const flow = flows[index] as FlowView
-      const start = writer.length
-      try {
+    const { unmade } = await this.#send(
+      flows,
+      (family, flow) => {
         const template = templates.find(flow)
         if (template !== undefined) template.write(writer, flow)
-        else this.#writeCreate(writer, family, flow, templates)
+        else this.#writeCreate(family, flow, templates)
+      },
+      (flow, failure) => this.#failureOf('put', flow, failure, flow),
+    )
+    return unmade.sort((a, b) => a.index - b.index)
+  }
+
+  /**
+   * Writes a message for each entry of a list and sends them as one exchange; those that cannot be written stay out. `fail` tells of
+   * an entry the kernel refuses.
+   */
+  async #send<Entry>(
+    list: readonly Entry[],
+    write: (family: number, entry: Entry) => void,
+    fail: (entry: Entry, failure: MessageFailure) => Failure,
+  ): Promise<Sent> {
+    const family = await this.#id(flowFamily)
+    const writer = this.#writer
+    const sent: number[] = []
+    const unmade: Unmade[] = []
+    for (let index = 0; index < list.length; index++) {
+      const start = writer.length
+      try {
+        write(family, list[index] as Entry)
         sent.push(index)
       } catch (error) {
         // A value that does not fit its field is found when it is written.
@@ -120,28 +117,26 @@ export class OvsBackend implements Backend {
         unmade.push({ index, error: failureOrReset(error, writer) })
       }
     }
-    if (sent.length === 0) return unmade
+    if (sent.length === 0) return { sent, unmade, replies: new Uint8Array(0) }
     // A batch is read before the call returns, so the next one can be written while the kernel works on it.
     const exchange = this.#transport.exchange('generic', writer.view())
     writer.reset()
-    const { failures } = await exchange
+    const { failures, replies } = await exchange
     for (const failure of failures) {
       const index = sent[failure.index] ?? -1
-      const flow = flows[index]
-      if (flow !== undefined) unmade.push({ index, error: this.#failureOf('put', flow, failure, flow) })
+      if (index >= 0) unmade.push({ index, error: fail(list[index] as Entry, failure) })
     }
-    return unmade.sort((a, b) => a.index - b.index)
+    return { sent, unmade, replies }
   }
 
-  #writeCreate(writer: Writer, family: number, flow: FlowView, templates: Templates<FlowTemplate>): void {
+  #writeCreate(family: number, flow: FlowView, templates: Templates<FlowTemplate>): void {
+    const writer = this.#writer
     const at = this.#begin(writer, family, commands.NEW, EXCLUSIVELY)
-    const from = writer.length - at
-    putUfid(writer.bytes, writer.attribute(ids.ufid, 16), flow)
+    writeUfid(writer, flow)
     writeFlow(writer, flow)
     endMessage(writer, at)
     // Raw attributes are copied anyway.
-    if (flow.raw === undefined)
-      templates.keep(FlowTemplate.from(writer.bytes.slice(at, writer.length), from, flow))
+    if (flow.raw === undefined) templates.keep(FlowTemplate.from(writer.bytes.slice(at, writer.length), flow))
   }
 
   #begin(writer: Writer, family: number, cmd: number, messageFlags: number): number {
@@ -151,10 +146,11 @@ export class OvsBackend implements Backend {
     return at
   }
 
-  #writeOp(writer: Writer, family: number, op: BackendOp, by: 'ufid' | 'key'): void {
+  #writeOp(family: number, op: BackendOp, by: 'ufid' | 'key'): void {
+    const writer = this.#writer
     const { cmd, messageFlags } = requestOf(op)
     const at = this.#begin(writer, family, cmd, messageFlags)
-    if (by === 'ufid') putUfid(writer.bytes, writer.attribute(ids.ufid, 16), idOf(op))
+    if (by === 'ufid') writeUfid(writer, idOf(op))
     if (op.verb === 'create' || op.verb === 'replace') writeFlow(writer, op.flow)
     else if (by === 'key') writeNested(writer, ids.key, flowKey, op.key ?? {})
     if (op.verb === 'replace' && op.zeroStats) writer.attribute(ids.clear, 0)
@@ -186,12 +182,8 @@ export class OvsBackend implements Backend {
     for await (const page of this.#transport.dump('generic', await this.#dumpRequest(terse))) {
       const flows: KernelFlow[] = []
       for (const { start, end } of messagesOf(page)) flows.push(new KernelFlow(page, start, end, shared))
-      try {
-        if (!terse) await this.#complete(flows)
-        yield flows
-      } finally {
-        for (const flow of flows) flow.detach()
-      }
+      if (!terse) await this.#complete(flows)
+      yield flows
     }
   }
 
@@ -200,7 +192,7 @@ export class OvsBackend implements Backend {
     for (let index = flows.length - 1; index >= 0; index--) {
       const flow = flows[index] as KernelFlow
       if (flow.complete) continue
-      const [whole] = await this.operate([{ verb: 'get', id: flow, key: flow.key }])
+      const [whole] = await this.operate([{ verb: 'get', id: flow.id, key: flow.key }])
       if (whole?.flow === undefined) flows.splice(index, 1)
       else flows[index] = whole.flow as KernelFlow
     }
@@ -245,7 +237,7 @@ export class OvsBackend implements Backend {
     for await (const page of this.dump({ terse: true })) {
       for (const flow of page) {
         const named = flow.ufidPresent ? {} : { key: flow.key }
-        flows.push({ verb: 'del', id: flow, ...named, wantStats: false })
+        flows.push({ verb: 'del', id: flow.id, ...named, wantStats: false })
       }
     }
     // One by one rather than the kernel's flush, so that what others put meanwhile stays.
@@ -258,6 +250,15 @@ export class OvsBackend implements Backend {
   portsChanged(): void {}
 }
 
+/** What became of a list of messages. */
+interface Sent {
+  /** Positions in the list, in the order of the messages. */
+  readonly sent: readonly number[]
+  /** What could not be written, then what the kernel refused. */
+  readonly unmade: Unmade[]
+  readonly replies: Uint8Array
+}
+
 const ENOENT = 2
 const ENODEV = 19
 const EINVAL = 22
@@ -266,9 +267,6 @@ const succeeded: BackendResult = {}
 
 /** CREATE makes NEW exclusive: genetlink used to take EXCL for a dump flag (ovs_flow_cmd_new()). */
 const EXCLUSIVELY = flags.CREATE
-
-const idOf = (op: BackendOp): FlowId => ('flow' in op ? op.flow : op.id)
-const verbOf = ({ verb }: BackendOp): string => (verb === 'create' ? 'put' : verb)
 
 const { ids } = flowFamily.body
 
@@ -293,6 +291,12 @@ function requestOf(op: BackendOp): { cmd: number; messageFlags: number } {
   if (op.verb === 'create') return { cmd: commands.NEW, messageFlags: EXCLUSIVELY }
   if (op.verb === 'get') return { cmd: commands.GET, messageFlags: 0 }
   return { cmd: op.verb === 'del' ? commands.DEL : commands.SET, messageFlags: op.wantStats ? flags.ECHO : 0 }
+}
+
+function writeUfid(writer: Writer, id: FlowId): void {
+  // First, since it may put the bytes into a larger buffer.
+  const at = writer.attribute(ids.ufid, 16)
+  putUfid(writer.bytes, at, id)
 }
 
 function writeNested<T>(writer: Writer, id: number, codec: Pick<Codec<T>, 'write'>, value: T): void {

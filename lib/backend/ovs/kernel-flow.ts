@@ -4,7 +4,7 @@ import type { FlowId, FlowKey, FlowStats, Ufid } from '../../../types/flow.js'
 import { u8, u64 } from '../../netlink/integers.js'
 import { AttributeCursor } from '../../netlink/reader.js'
 import { actionList } from '../../ovs/action.js'
-import { ovsHeader } from '../../ovs/family.js'
+import { HEADERS } from '../../ovs/family.js'
 import { counters, flow as flowFamily } from '../../ovs/flow.js'
 import { flowKey } from '../../ovs/key.js'
 import { ParsedUfid, UfidInBytes } from '../../ovs/ufid.js'
@@ -12,8 +12,6 @@ import { ufidFor } from '../../ovs/view.js'
 import { Shared } from '../shared.js'
 
 const { ids } = flowFamily.body
-/** nlmsghdr, genlmsghdr, ovs_header. */
-const HEADERS = 16 + ovsHeader.size
 
 /** Masks and actions that many flows have in common, so that they are decoded once. */
 export class SharedParts {
@@ -78,7 +76,7 @@ export class KernelFlow implements DumpedFlow {
     else if (id === ids.tcpFlags) this.#tcpFlagsAt = end - at === 1 ? at : 0
   }
 
-  get #named(): FlowId {
+  get id(): FlowId {
     this.#id ??= this.ufidPresent
       ? new UfidInBytes(this.#bytes, this.#start + this.#ufidAt)
       : new ParsedUfid(ufidFor(this.key))
@@ -86,24 +84,8 @@ export class KernelFlow implements DumpedFlow {
   }
 
   get ufid(): Ufid {
-    this.#ufid ??= this.#named.ufid
+    this.#ufid ??= this.id.ufid
     return this.#ufid
-  }
-
-  get w0(): number {
-    return this.#named.w0
-  }
-
-  get w1(): number {
-    return this.#named.w1
-  }
-
-  get w2(): number {
-    return this.#named.w2
-  }
-
-  get w3(): number {
-    return this.#named.w3
   }
 
   /** False when the kernel had no room for the actions. */
@@ -159,7 +141,7 @@ export class KernelFlow implements DumpedFlow {
   /** Decodes what costs little, and copies the rest: the bytes are about to be used for something else. */
   detach(): void {
     this.#stats ??= this.#readStats()
-    if (this.ufidPresent) this.#id ??= this.#named
+    if (this.ufidPresent) this.#id ??= this.id
     const isRead =
       (this.#key !== undefined || this.#keyAt === 0) &&
       (this.#mask !== undefined || this.#maskAt === 0) &&

@@ -1,12 +1,10 @@
 import type { CounterColumns } from '../../memory/counters.js'
 import { padded, Words } from '../../netlink/words.js'
-import { ovsHeader } from '../../ovs/family.js'
+import { HEADERS } from '../../ovs/family.js'
 import { flow as flowFamily } from '../../ovs/flow.js'
 import { KernelFlow } from './kernel-flow.js'
 
 const { ids } = flowFamily.body
-/** nlmsghdr, genlmsghdr, ovs_header. */
-const HEADERS = 16 + ovsHeader.size
 
 /** Reads ids and counters out of a page of a terse dump; everything else is passed over. */
 export function sweepFlows(page: Uint8Array, into: CounterColumns): void {
@@ -35,7 +33,7 @@ export function sweepFlows(page: Uint8Array, into: CounterColumns): void {
     }
     // The kernel stores no ufid for what was put without one, and sends the key instead.
     if (!named) {
-      const { w0, w1, w2, w3 } = new KernelFlow(page, start, end)
+      const { w0, w1, w2, w3 } = new KernelFlow(page, start, end).id
       into.setId(index, w0, w1, w2, w3)
     }
     start = padded(end)

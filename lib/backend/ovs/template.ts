@@ -6,6 +6,7 @@ import { type Part, Stencil } from '../../netlink/stencil.js'
 import type { Struct } from '../../netlink/struct.js'
 import type { Writer } from '../../netlink/writer.js'
 import { actionList, sameOutputs } from '../../ovs/action.js'
+import { HEADERS } from '../../ovs/family.js'
 import { flow as flowFamily } from '../../ovs/flow.js'
 import { flowKey } from '../../ovs/key.js'
 import { putUfid } from '../../ovs/ufid.js'
@@ -22,22 +23,19 @@ export class FlowTemplate implements Template {
   /** The message up to where its actions begin. */
   readonly #head: Uint8Array
 
-  /**
-   * A template out of a message that was just written, whose attributes begin at `from`; undefined when flows like it have no fixed
-   * places for their values.
-   */
-  static from(message: Uint8Array, from: number, flow: FlowView): FlowTemplate | undefined {
+  /** A template out of a message that was just written; undefined when flows like it have no fixed places for their values. */
+  static from(message: Uint8Array, flow: FlowView): FlowTemplate | undefined {
     if (!flowKey.alike(flow.key, flow.key)) return undefined
-    return new FlowTemplate(message, from, flow)
+    return new FlowTemplate(message, flow)
   }
 
-  private constructor(message: Uint8Array, from: number, flow: FlowView) {
+  private constructor(message: Uint8Array, flow: FlowView) {
     this.#flow = flow
     const { ids } = flowFamily.body
     const parts: Part[] = []
     let ufid = 0
     let actions = message.length
-    const cursor = new AttributeCursor(message, from, message.length)
+    const cursor = new AttributeCursor(message, HEADERS, message.length)
     while (cursor.next()) {
       if (cursor.id === ids.ufid) ufid = cursor.start
       else if (cursor.id === ids.key) addParts(parts, cursor.nested())

@@ -6,6 +6,7 @@ import { codeOf, DpifError } from '../../errors.js'
 import { messagesOf } from '../../netlink/reader.js'
 import type { Writer } from '../../netlink/writer.js'
 import { kernelFailure } from '../failure.js'
+import { idOf, verbOf } from '../op.js'
 import { Templates } from '../templates.js'
 import { FilterFlow, monotonicMs } from './filter.js'
 import type { FilterTemplate } from './template.js'
@@ -105,12 +106,10 @@ export class Answers {
   }
 }
 
-export const idOf = (op: BackendOp): FlowId => ('flow' in op ? op.flow : op.id)
-
 /** A refusal of the kernel, told as what became of the op. */
 export function refusal(op: BackendOp, failure: Pick<MessageFailure, 'errno' | 'text'>): Failure {
   const { ufid } = idOf(op)
-  const attempt = `${op.verb === 'create' ? 'put' : op.verb} flow ${ufid} in tc`
+  const attempt = `${verbOf(op)} flow ${ufid} in tc`
   if (failure.errno === ENOENT && 'flow' in op) {
     // Modules load by themselves; when one cannot, the look-up by its name ends in ENOENT with these words.
     const missing = modules.find(([words]) => failure.text?.includes(words))

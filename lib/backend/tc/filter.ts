@@ -9,7 +9,7 @@ import { UfidInBytes } from '../../ovs/ufid.js'
 import { actionEnvelope } from '../../tc/action/index.js'
 import { type FlowerBody, filterFlags, flower } from '../../tc/flower.js'
 import { readMatch } from '../../tc/match.js'
-import { prioAndProtocol, tcMessage } from '../../tc/message.js'
+import { HEADERS, prioAndProtocol, tcMessage } from '../../tc/message.js'
 import type { FilterId } from './identity.js'
 import { type PortTable, readActions } from './translate.js'
 
@@ -20,7 +20,7 @@ import { type PortTable, readActions } from './translate.js'
 export class FilterFlow implements DumpedFlow {
   readonly backend = 'tc'
   readonly ufidPresent = true
-  readonly id: FilterId
+  readonly place: FilterId
   /** False for filters of other classifiers. */
   readonly isFlower: boolean
   #bytes: Uint8Array
@@ -35,7 +35,7 @@ export class FilterFlow implements DumpedFlow {
   readonly #end: number
   /** Where the 16 bytes that name the flow lie; -1 for a filter that carries none. */
   readonly #cookie: number
-  #flowId: FlowId | undefined
+  #id: FlowId | undefined
   #flower: FlowerBody | undefined
   #match: { readonly key: FlowKey; readonly mask: FlowKey } | undefined
   #actions: readonly Action[] | undefined
@@ -53,10 +53,10 @@ export class FilterFlow implements DumpedFlow {
       throw new DpifError('BAD_MESSAGE', `a filter of ${message.end - start} bytes`)
     }
     const header = tcMessage.header.take(message.bytes, start)
-    this.id = { ifindex: header.ifindex, handle: header.handle ?? 0, ...prioAndProtocol(header.info ?? 0) }
+    this.place = { ifindex: header.ifindex, handle: header.handle ?? 0, ...prioAndProtocol(header.info ?? 0) }
 
     const { ids } = tcMessage.body
-    const attributes = new AttributeCursor(message.bytes, start + tcMessage.header.size, message.end)
+    const attributes = new AttributeCursor(message.bytes, message.start + HEADERS, message.end)
     let isFlower = false
     let chain = 0
     this.#start = 0
@@ -71,7 +71,7 @@ export class FilterFlow implements DumpedFlow {
       }
     }
     this.isFlower = isFlower
-    this.#cookie = isFlower && chain === 0 && this.id.handle !== 0 ? this.#findCookie() : -1
+    this.#cookie = isFlower && chain === 0 && this.place.handle !== 0 ? this.#findCookie() : -1
   }
 
   /** Whether the filter names a flow. */
@@ -80,28 +80,13 @@ export class FilterFlow implements DumpedFlow {
   }
 
   get ufid(): Ufid {
-    return this.isFlow ? this.#named.ufid : ''
+    return this.isFlow ? this.id.ufid : ''
   }
 
-  get #named(): FlowId {
-    this.#flowId ??= new UfidInBytes(this.#bytes, this.#message + this.#cookie)
-    return this.#flowId
-  }
-
-  get w0(): number {
-    return this.#named.w0
-  }
-
-  get w1(): number {
-    return this.#named.w1
-  }
-
-  get w2(): number {
-    return this.#named.w2
-  }
-
-  get w3(): number {
-    return this.#named.w3
+  /** Of a filter that is a flow. */
+  get id(): FlowId {
+    this.#id ??= new UfidInBytes(this.#bytes, this.#message + this.#cookie)
+    return this.#id
   }
 
   /** The last cookie counts, as in OVS; each action may have one. */
@@ -165,7 +150,7 @@ export class FilterFlow implements DumpedFlow {
 
   /** Copies what was not decoded yet: the bytes of a page are used again for the next one. */
   detach(): void {
-    if (this.isFlow) this.#flowId ??= this.#named
+    if (this.isFlow) this.#id ??= this.id
     if (this.#flower !== undefined) return
     this.#bytes = this.#bytes.slice(this.#message, this.#message + this.#size)
     this.#message = 0
@@ -183,11 +168,11 @@ export class FilterFlow implements DumpedFlow {
   }
 
   #readMatch(): { readonly key: FlowKey; readonly mask: FlowKey } {
-    const { key, mask } = readMatch(this.id.protocol, this.#filter.unknown ?? [])
-    const inPort = this.#ports.byIfindex(this.id.ifindex)?.number
-    const place = inPort === undefined ? {} : { inPort }
+    const { key, mask } = readMatch(this.place.protocol, this.#filter.unknown ?? [])
+    const inPort = this.#ports.byIfindex(this.place.ifindex)?.number
+    const where = inPort === undefined ? {} : { inPort }
     return {
-      key: { recircId: 0, ...place, ...key },
+      key: { recircId: 0, ...where, ...key },
       mask: { recircId: 0xffffffff, ...(inPort === undefined ? {} : { inPort: 0xffffffff }), ...mask },
     }
   }

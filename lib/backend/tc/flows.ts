@@ -13,11 +13,12 @@ import { inputFailure } from '../../ovs/view.js'
 import { hooks, tcMessage, types } from '../../tc/message.js'
 import { CounterColumns } from '../../memory/counters.js'
 import { inSlices, throwFirst } from '../failure.js'
-import { Answers, Batch, idOf, isGone, refusal } from './batch.js'
+import { idOf } from '../op.js'
+import { Answers, Batch, isGone, refusal } from './batch.js'
 import { type Attempt, type Create, Creation, handleTaken } from './create.js'
 import { FilterFlow, monotonicMs } from './filter.js'
 import { type FilterId, Identities, isOurs } from './identity.js'
-import { allOf, divide, type Part } from './lanes.js'
+import { allOf, divide, isForOneLane, type Part } from './lanes.js'
 import { filterObjections, translateFilter, writeFilter } from './message.js'
 import { Ports } from './ports.js'
 import { sweepFilters } from './sweep.js'
@@ -45,6 +46,7 @@ export class TcBackend implements Backend {
   /**
    * `lanes` is how many batches are under way at the same time, on a socket each. Which lane a flow takes is left to chance: no two
    * ops on one flow may be under way together, in one call or in several, and the pipeline (`lib/dpif/pipeline.ts`) sees to it.
+   * Only a list that puts and deletes goes through one, so that a put does not overtake a deletion.
    * Every batch asks for the qdiscs it needs and are not known to be there, before its filters, so that no lane waits for
    * another; whichever comes second is told EEXIST, which is as good.
    */
@@ -103,10 +105,13 @@ export class TcBackend implements Backend {
     return { ...answers.stats(before), restarted: true }
   }
 
-  /** One exchange for each lane. What another process took or removed meanwhile makes an op go round again. */
+  /**
+   * One exchange for each lane; one lane where the order of different flows counts. What another process took or removed meanwhile
+   * makes an op go round again.
+   */
   async #attempt(ops: readonly BackendOp[]): Promise<Attempt[]> {
     if (ops.some((op) => op.verb !== 'create' && !this.#identities.has(idOf(op)))) await this.#lookAround()
-    const parts = divide(ops.length, this.#lanes)
+    const parts = divide(ops.length, isForOneLane(ops) ? 1 : this.#lanes)
     if (parts.length === 1) return this.#attemptPart(ops, 0)
     return (
       await allOf(parts.map(({ lane, from, to }) => this.#attemptPart(ops.slice(from, to), lane)))
@@ -320,12 +325,7 @@ export class TcBackend implements Backend {
   async *#dumpPort(port: Port, terse: boolean): AsyncIterable<readonly FilterFlow[]> {
     for await (const page of this.#pages(port, terse)) {
       // A page is taken in whole before anybody can act on it, so that nothing is remembered that was deleted meanwhile.
-      const flows = this.#takeIn(page, terse)
-      try {
-        yield flows
-      } finally {
-        for (const flow of flows) flow.detach()
-      }
+      yield this.#takeIn(page, terse)
     }
   }
 
@@ -348,9 +348,9 @@ export class TcBackend implements Backend {
     const flows: FilterFlow[] = []
     for (const message of messagesOf(page)) {
       const flow = new FilterFlow(message, this.#ports, now, terse)
-      this.#identities.seen(flow.id, flow.isFlower)
+      this.#identities.seen(flow.place, flow.isFlower)
       if (!flow.isFlow) continue
-      this.#identities.set(flow, flow.id)
+      this.#identities.set(flow.id, flow.place)
       flows.push(flow)
     }
     return flows
@@ -371,9 +371,8 @@ export class TcBackend implements Backend {
     if (portObjection(port) !== undefined) return
     const ours: BackendOp[] = []
     for await (const flows of this.#dumpPort(port, true)) {
-      for (const flow of flows) {
-        if (isOurs(flow.id.handle)) ours.push({ verb: 'del', id: flow, wantStats: false })
-      }
+      for (const { id, place } of flows)
+        if (isOurs(place.handle)) ours.push({ verb: 'del', id, wantStats: false })
     }
     await inSlices(ours, async (slice) => throwFirst(await this.operate(slice)))
   }

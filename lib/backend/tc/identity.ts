@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto'
-import type { FlowId } from '../../../types/flow.js'
-import { UfidTable, type Words } from '../../memory/ufid-table.js'
+import type { FlowWords } from '../../../types/flow.js'
+import { UfidTable } from '../../memory/ufid-table.js'
 import { etherTypes } from '../../tc/match.js'
 
 /** Where a filter hangs: enough to change, get or delete it. Chain 0 throughout. */
@@ -27,11 +27,11 @@ export class Identities {
   // Processes start apart, so that a name one has dropped is not soon another's.
   #nextHandle = FIRST_HANDLE + randomInt(LAST_HANDLE - FIRST_HANDLE)
 
-  has(id: FlowId): boolean {
+  has(id: FlowWords): boolean {
     return this.#byUfid.find(id) >= 0
   }
 
-  get(id: FlowId): FilterId | undefined {
+  get(id: FlowWords): FilterId | undefined {
     const at = this.#byUfid.find(id)
     if (at < 0) return undefined
     const place = this.#byUfid.word(at, 1)
@@ -43,14 +43,14 @@ export class Identities {
     }
   }
 
-  set(id: FlowId, { ifindex, prio, protocol, handle }: FilterId): void {
+  set(id: FlowWords, { ifindex, prio, protocol, handle }: FilterId): void {
     const at = this.#byUfid.insert(id, ifindex)
     this.#byUfid.setWord(at, 0, ifindex)
     this.#byUfid.setWord(at, 1, (prio << 16) | protocol)
     this.#byUfid.setWord(at, 2, handle)
   }
 
-  delete(id: FlowId): void {
+  delete(id: FlowWords): void {
     const at = this.#byUfid.find(id)
     if (at >= 0) this.#byUfid.remove(at)
   }
@@ -94,7 +94,7 @@ export class Identities {
     const gone = [...this.#priorities.keys()].filter((ifindex) => !ifindexes.has(ifindex))
     if (gone.length === 0) return
     for (const ifindex of gone) this.#priorities.delete(ifindex)
-    const flows: Words[] = []
+    const flows: FlowWords[] = []
     this.#byUfid.each((words, at) => {
       if (!ifindexes.has(this.#byUfid.word(at, 0))) flows.push(words)
     })

@@ -1,3 +1,5 @@
+import type { BackendOp } from '../../../types/backend.js'
+
 /** What one lane gets of a list: the entries from `from` up to, but not with, `to`. */
 export interface Part {
   readonly lane: number
@@ -16,6 +18,11 @@ export function divide(count: number, lanes: number): Part[] {
     from: Math.floor((lane * count) / parts),
     to: Math.floor(((lane + 1) * count) / parts),
   }))
+}
+
+/** Whether a list is for one lane: what is put may want the match of a flow that is deleted before it. */
+export function isForOneLane(ops: readonly BackendOp[]): boolean {
+  return ops.some(({ verb }) => verb === 'del') && ops.some((op) => 'flow' in op)
 }
 
 /** Waits for all of them, so that nothing is under way any more when the first failure is told. */

@@ -1,14 +1,10 @@
 import type { CounterColumns } from '../../memory/counters.js'
-import { HEADER_SIZE } from '../../netlink/message.js'
 import { padded, Words } from '../../netlink/words.js'
 import { actionEnvelope } from '../../tc/action/index.js'
 import { flower } from '../../tc/flower.js'
-import { tcMessage } from '../../tc/message.js'
+import { HANDLE, HEADERS, tcMessage } from '../../tc/message.js'
 import { actionStats } from '../../tc/stats.js'
 
-const HEADERS = HEADER_SIZE + tcMessage.header.size
-/** Where struct tcmsg has its handle. */
-const HANDLE = HEADER_SIZE + 8
 const { ids } = tcMessage.body
 
 /** The payload of TCA_KIND, as two words. */

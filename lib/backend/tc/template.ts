@@ -3,7 +3,6 @@ import type { FlowView } from '../../../types/backend.js'
 import type { FlowKey } from '../../../types/flow.js'
 import type { Choice } from '../../../types/policy.js'
 import { u32 } from '../../netlink/integers.js'
-import { HEADER_SIZE } from '../../netlink/message.js'
 import { eachAttribute } from '../../netlink/reader.js'
 import { Stencil } from '../../netlink/stencil.js'
 import type { Writer } from '../../netlink/writer.js'
@@ -13,7 +12,7 @@ import { putUfid } from '../../ovs/ufid.js'
 import { actionEnvelope } from '../../tc/action/index.js'
 import { flower } from '../../tc/flower.js'
 import { matchRows } from '../../tc/match.js'
-import { filterInfo, tcMessage } from '../../tc/message.js'
+import { filterInfo, HANDLE, HEADERS, INFO, tcMessage } from '../../tc/message.js'
 import type { Template } from '../templates.js'
 import type { FilterId } from './identity.js'
 
@@ -44,7 +43,7 @@ export class FilterTemplate implements Template {
     this.protocol = id.protocol
     this.#flow = flow
     this.#choice = choice
-    const options = offsetsOf(message, FIRST_ATTRIBUTE, message.length).get(tcMessage.body.ids.options)
+    const options = offsetsOf(message, HEADERS, message.length).get(tcMessage.body.ids.options)
     const places = options === undefined ? new Map() : offsetsOf(message, options.start, options.end)
     const { proto } = flow.key.ipv4 ?? flow.key.ipv6 ?? {}
     this.#stencil = new Stencil(
@@ -84,11 +83,6 @@ export class FilterTemplate implements Template {
     writer.append(bytes)
   }
 }
-
-/** Where struct tcmsg has its handle and its info, and what follows it. */
-const HANDLE = HEADER_SIZE + 8
-const INFO = HEADER_SIZE + 16
-const FIRST_ATTRIBUTE = HEADER_SIZE + tcMessage.header.size
 
 function offsetsOf(
   message: Uint8Array,

@@ -151,6 +151,50 @@ t.test('ops go in all lanes, and their results come in order', async (t) => {
   t.same(await ufidsIn(backend), strangers.map(ufid))
 })
 
+t.test('a list that puts and deletes goes through one lane, in order', async (t) => {
+  const room = start()
+  const { backend, sent } = room
+  t.same(
+    await backend.create(
+      range(0, 64).map((n) => view(n)),
+      choice,
+    ),
+    [],
+  )
+  // The lane with the first half, the deletions, is the slowest.
+  room.onExchange = async (lane) => {
+    for (let turn = lane; turn < 4; turn++) await new Promise<void>((resolve) => setImmediate(resolve))
+  }
+  const dels = range(0, 64).map((n) => {
+    return { verb: 'del', id: new ParsedUfid(ufid(n)), wantStats: false } as const
+  })
+  const creates = range(0, 64).map((n) => ({ verb: 'create', flow: view(n + 1000, n), choice }) as const)
+  sent.length = 0
+  t.same(
+    await backend.operate([...dels, ...creates]),
+    range(0, 128).map(() => ({})),
+  )
+  t.same(new Set(sent.map(({ lane }) => lane)), new Set([0]))
+  t.same(await ufidsIn(backend), range(1000, 1064).map(ufid))
+  const gets = range(1000, 1064).map((n) => ({ verb: 'get', id: new ParsedUfid(ufid(n)) }) as const)
+  const replaces = range(1000, 1064).map((n) => {
+    const flow = view(n, n - 1000)
+    return { verb: 'replace', flow, choice, zeroStats: false, wantStats: false } as const
+  })
+  const dropped = { verb: 'del', id: new ParsedUfid(ufid(1000)), wantStats: false } as const
+  for (const [list, lanes] of [
+    [[...gets, ...replaces.slice(1), dropped], [0]],
+    [
+      [...gets, ...replaces.slice(1)],
+      [0, 1, 2],
+    ],
+  ] as const) {
+    sent.length = 0
+    await backend.operate(list)
+    t.same([...new Set(sent.map(({ lane }) => lane))].sort(), lanes)
+  }
+})
+
 t.test('in every lane the missing qdisc comes before the filters, and it is ours once', async (t) => {
   const { backend, sent } = start()
   // Two calls at once, as the pipeline does: the second does not know yet what becomes of the first.
