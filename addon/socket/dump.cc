@@ -58,7 +58,7 @@ SocketError Dump::start() {
 /** Reads one datagram behind what the page holds already. False when the page is done for now. */
 bool Dump::receive(WritableBytes page, DumpPage& result) {
   const WritableBytes room = page.subspan(result.size);
-  // The kernel sizes the parts of a dump by the largest read offered so far, up to 32 KiB (netlink_recvmsg); some need more
+  // The kernel sizes the parts of a dump by the largest read offered so far, up to 32 KiB (netlink_recvmsg()); some need more
   // (min_dump_alloc). Each finds the same room, wherever on a page it comes.
   if (result.size > 0 && room.size() < kLeastPage) return false;
   const Received received = socket_.receive(room);

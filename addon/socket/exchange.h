@@ -25,7 +25,7 @@ struct ExchangeResult {
 /**
  * Request and answer over one socket.
  *
- * The kernel carries a netlink request out inside sendmsg, in the order of the messages, so when sendmsg returns all
+ * The kernel carries a netlink request out inside send, in the order of the messages, so when send returns all
  * answers are in the receive queue and nothing has to be waited for. Only the last message of a send asks for an ACK:
  * once it is answered, every earlier message without a refusal has succeeded. That holds only as long as no answer was
  * dropped for want of memory; then what is not proven is reported as ENOBUFS, and nothing is ever sent again, because
@@ -43,7 +43,7 @@ class Exchanger {
 
   enum class Outcome : std::uint8_t { unknown, answered, refused, lost };
 
-  /** What goes into one sendmsg. */
+  /** What goes into one send. */
   struct Burst {
     std::uint32_t first = 0;
     std::uint32_t count = 0;

@@ -39,12 +39,12 @@ int SystemKernel::getsockopt(int fd, int level, int name, void* value, socklen_t
   return errno_if_negative(::getsockopt(fd, level, name, value, size));
 }
 
-ssize_t SystemKernel::sendmsg(int fd, const msghdr* message, int flags) {
-  return errno_if_negative(::sendmsg(fd, message, flags));
+ssize_t SystemKernel::send(int fd, const void* bytes, std::size_t size, int flags) {
+  return errno_if_negative(::send(fd, bytes, size, flags));
 }
 
-ssize_t SystemKernel::recvmsg(int fd, msghdr* message, int flags) {
-  return errno_if_negative(::recvmsg(fd, message, flags));
+ssize_t SystemKernel::recvfrom(int fd, void* bytes, std::size_t size, int flags, sockaddr* from, socklen_t* length) {
+  return errno_if_negative(::recvfrom(fd, bytes, size, flags, from, length));
 }
 
 int SystemKernel::poll(pollfd* fds, nfds_t count, int timeout_ms) {

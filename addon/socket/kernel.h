@@ -4,6 +4,8 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
+#include <cstddef>
+
 namespace ovs_dpif {
 
 /**
@@ -20,8 +22,8 @@ class Kernel {
   virtual int getsockname(int fd, sockaddr* address, socklen_t* size) = 0;
   virtual int setsockopt(int fd, int level, int name, const void* value, socklen_t size) = 0;
   virtual int getsockopt(int fd, int level, int name, void* value, socklen_t* size) = 0;
-  virtual ssize_t sendmsg(int fd, const msghdr* message, int flags) = 0;
-  virtual ssize_t recvmsg(int fd, msghdr* message, int flags) = 0;
+  virtual ssize_t send(int fd, const void* bytes, std::size_t size, int flags) = 0;
+  virtual ssize_t recvfrom(int fd, void* bytes, std::size_t size, int flags, sockaddr* from, socklen_t* length) = 0;
   virtual int poll(pollfd* fds, nfds_t count, int timeout_ms) = 0;
   virtual int close(int fd) = 0;
 };
@@ -35,8 +37,8 @@ class SystemKernel final : public Kernel {
   int getsockname(int fd, sockaddr* address, socklen_t* size) override;
   int setsockopt(int fd, int level, int name, const void* value, socklen_t size) override;
   int getsockopt(int fd, int level, int name, void* value, socklen_t* size) override;
-  ssize_t sendmsg(int fd, const msghdr* message, int flags) override;
-  ssize_t recvmsg(int fd, msghdr* message, int flags) override;
+  ssize_t send(int fd, const void* bytes, std::size_t size, int flags) override;
+  ssize_t recvfrom(int fd, void* bytes, std::size_t size, int flags, sockaddr* from, socklen_t* length) override;
   int poll(pollfd* fds, nfds_t count, int timeout_ms) override;
   int close(int fd) override;
 };

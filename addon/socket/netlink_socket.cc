@@ -71,27 +71,21 @@ void NetlinkSocket::close() {
 }
 
 int NetlinkSocket::send(Bytes bytes) {
-  iovec vector{const_cast<std::uint8_t*>(bytes.data()), bytes.size()};
-  msghdr message{};
-  message.msg_iov = &vector;
-  message.msg_iovlen = 1;
   ssize_t result;
   // EINTR comes before the datagram is handed over, so sending again does not send twice.
-  do result = kernel_.sendmsg(fd_, &message, 0);
+  do result = kernel_.send(fd_, bytes.data(), bytes.size(), 0);
   while (result == -EINTR);
   return result < 0 ? static_cast<int>(-result) : 0;
 }
 
 Received NetlinkSocket::receive(WritableBytes buffer) {
   sockaddr_nl sender{};
-  iovec vector{buffer.data(), buffer.size()};
-  msghdr message{};
-  message.msg_name = &sender;
-  message.msg_namelen = sizeof sender;
-  message.msg_iov = &vector;
-  message.msg_iovlen = 1;
+  socklen_t length = sizeof sender;
   ssize_t result;
-  do result = kernel_.recvmsg(fd_, &message, MSG_DONTWAIT | MSG_TRUNC);
+  // Not recvmsg(), whose header is one more thing to copy both ways for every datagram.
+  do
+    result = kernel_.recvfrom(fd_, buffer.data(), buffer.size(), MSG_DONTWAIT | MSG_TRUNC,
+                              reinterpret_cast<sockaddr*>(&sender), &length);
   while (result == -EINTR);
 
   Received received;
@@ -100,7 +94,7 @@ Received NetlinkSocket::receive(WritableBytes buffer) {
     return received;
   }
   received.size = static_cast<std::size_t>(result);
-  received.truncated = received.size > buffer.size() || (message.msg_flags & MSG_TRUNC) != 0;
+  received.truncated = received.size > buffer.size();
   received.from_kernel = sender.nl_family == AF_NETLINK && sender.nl_pid == 0;
   return received;
 }

@@ -71,7 +71,7 @@ class ScriptedKernel final : public ovs_dpif::Kernel {
     std::uint32_t sender = 0;
   };
 
-  /** Called for each sendmsg with its bytes; queues answers, and returns 0 or an errno. */
+  /** Called for each send with its bytes; queues answers, and returns 0 or an errno. */
   std::function<int(const Blob&)> on_send = [](const Blob&) { return 0; };
   /** Called before each poll; may queue. */
   std::function<void()> on_poll = [] {};
@@ -84,7 +84,7 @@ class ScriptedKernel final : public ovs_dpif::Kernel {
   /** System call to fail, and how. */
   std::string failing;
   int failure = EIO;
-  /** EINTRs before each sendmsg, recvmsg and poll. */
+  /** EINTRs before each send, recvfrom and poll. */
   int interrupts = 0;
 
   void say(Blob bytes) { queue.push_back({std::move(bytes), 0, 0}); }
@@ -109,29 +109,27 @@ class ScriptedKernel final : public ovs_dpif::Kernel {
     return 0;
   }
 
-  ssize_t sendmsg(int, const msghdr* message, int) override {
+  ssize_t send(int, const void* from, std::size_t size, int) override {
     if (interrupted()) return -EINTR;
-    const auto* bytes = static_cast<const std::uint8_t*>(message->msg_iov[0].iov_base);
-    sent.emplace_back(bytes, bytes + message->msg_iov[0].iov_len);
+    const auto* bytes = static_cast<const std::uint8_t*>(from);
+    sent.emplace_back(bytes, bytes + size);
     const int error = on_send(sent.back());
     return error != 0 ? -error : static_cast<ssize_t>(sent.back().size());
   }
 
-  ssize_t recvmsg(int, msghdr* message, int flags) override {
+  ssize_t recvfrom(int, void* to, std::size_t room, int flags, sockaddr* from, socklen_t*) override {
     if (interrupted()) return -EINTR;
     recv_flags.push_back(flags);
     if (queue.empty()) return -EAGAIN;
     const Datagram datagram = queue.front();
     queue.pop_front();
     if (datagram.error != 0) return -datagram.error;
-    auto* sender = static_cast<sockaddr_nl*>(message->msg_name);
+    auto* sender = reinterpret_cast<sockaddr_nl*>(from);
     *sender = {};
     sender->nl_family = AF_NETLINK;
     sender->nl_pid = datagram.sender;
-    const std::size_t room = message->msg_iov[0].iov_len;
     const std::size_t size = std::min(room, datagram.bytes.size());
-    if (size > 0) std::memcpy(message->msg_iov[0].iov_base, datagram.bytes.data(), size);
-    message->msg_flags = datagram.bytes.size() > room ? MSG_TRUNC : 0;
+    if (size > 0) std::memcpy(to, datagram.bytes.data(), size);
     return static_cast<ssize_t>(datagram.bytes.size());
   }
 
