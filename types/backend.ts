@@ -51,7 +51,7 @@ export interface Unmade {
 
 /** Counters as a backend reads them. */
 export interface SweptPage extends CounterPage {
-  /** The words of a flow's ufid. */
+  /** The words of a flow's ufid, in an object that the next call uses again. */
   words(index: number): FlowWords
   /** Takes a flow off the page; the last one moves to its place. */
   drop(index: number): void

@@ -2,7 +2,7 @@ import type { Action } from '../../types/action.js'
 import type { Backend, DumpedFlow, SweptPage } from '../../types/backend.js'
 import type { FlowKey, FlowStats, FlowWords, Ufid } from '../../types/flow.js'
 import type { BackendName, CounterPage, DumpOptions, DumpType, Flow } from '../../types/op.js'
-import { UfidTable } from '../memory/ufid-table.js'
+import { UfidSet } from '../memory/ufid-set.js'
 import type { PlacementMap } from './placement.js'
 
 /** The kinds of dump, and which backend can have any of them. */
@@ -20,7 +20,7 @@ export class Merge {
   readonly #placement: PlacementMap
   readonly #prepare: () => Promise<void>
   /** Where ids that were seen are noted, for the next look. */
-  #spare: UfidTable | undefined
+  #spare: UfidSet | undefined
 
   /** `prepare` is called when the first flow is asked for, and may throw. */
   constructor(backends: readonly Backend[], placement: PlacementMap, prepare: () => Promise<void>) {
@@ -104,7 +104,7 @@ export class Merge {
     tell: (page: Page, isFirst: (id: FlowWords) => boolean) => Told,
   ): AsyncGenerator<Told> {
     await this.#prepare()
-    const seen = this.#spare ?? new UfidTable(1)
+    const seen = this.#spare ?? new UfidSet()
     this.#spare = undefined
     const problems: unknown[] = []
     try {
@@ -125,13 +125,9 @@ export class Merge {
 }
 
 /** Whether an id was not seen before. The last table needs no remembering: the kernel names each flow of one table once. */
-function firstOf(seen: UfidTable, isLast: boolean): (id: FlowWords) => boolean {
-  if (isLast) return seen.size === 0 ? () => true : (id) => seen.find(id) < 0
-  return (id) => {
-    const { size } = seen
-    seen.insert(id, 1)
-    return seen.size > size
-  }
+function firstOf(seen: UfidSet, isLast: boolean): (id: FlowWords) => boolean {
+  if (!isLast) return (id) => seen.add(id)
+  return seen.size === 0 ? () => true : (id) => !seen.has(id)
 }
 
 /** Hands lists out one by one. An async generator would cost more for each flow than decoding it does. */

@@ -20,6 +20,7 @@ export class CounterColumns implements SweptPage {
   #packetHalves = new Uint32Array(0)
   #byteHalves = new Uint32Array(0)
   readonly #formatUfid: FormatUfid
+  readonly #words = { w0: 0, w1: 0, w2: 0, w3: 0 }
 
   constructor(backend: BackendName, formatUfid: FormatUfid) {
     this.backend = backend
@@ -34,13 +35,13 @@ export class CounterColumns implements SweptPage {
 
   words(index: number): FlowWords {
     const { ids } = this
+    const words = this.#words
     const at = index * 4
-    return {
-      w0: ids[at] as number,
-      w1: ids[at + 1] as number,
-      w2: ids[at + 2] as number,
-      w3: ids[at + 3] as number,
-    }
+    words.w0 = ids[at] as number
+    words.w1 = ids[at + 1] as number
+    words.w2 = ids[at + 2] as number
+    words.w3 = ids[at + 3] as number
+    return words
   }
 
   /** Empties the page and makes sure that `count` flows fit. */

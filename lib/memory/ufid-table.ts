@@ -1,4 +1,5 @@
 import type { FlowWords } from '../../types/flow.js'
+import { hash } from './hash.js'
 
 /**
  * A map from 128-bit ids to a few 32-bit words, for a million flows: open addressing over typed arrays, 16 bytes of key and 4 of each
@@ -173,12 +174,3 @@ const SHARD_SHIFT = 6
 const SHARDS = 1 << SHARD_SHIFT
 const SHARD_BITS = SHARDS - 1
 const FIRST_CAPACITY = 4
-
-// People number ufids by hand, so every bit has to reach the low ones (the finaliser of MurmurHash3 over the folded words).
-function hash(w0: number, w1: number, w2: number, w3: number): number {
-  let h = w0 ^ Math.imul(w1, 0x9e3779b1)
-  h ^= Math.imul(w2, 0x85ebca77) ^ Math.imul(w3, 0xc2b2ae3d)
-  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b)
-  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35)
-  return h ^ (h >>> 16)
-}
