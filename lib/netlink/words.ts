@@ -9,12 +9,10 @@ export class Words {
   readonly length: number
   readonly #w32: Int32Array
   readonly #w16: Uint16Array
-  readonly #w8: Uint8Array
 
   constructor(bytes: Uint8Array) {
     const aligned = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice()
     this.length = bytes.length & ~3
-    this.#w8 = aligned
     this.#w32 = new Int32Array(aligned.buffer, aligned.byteOffset, this.length >> 2)
     this.#w16 = new Uint16Array(aligned.buffer, aligned.byteOffset, this.length >> 1)
   }
@@ -22,10 +20,6 @@ export class Words {
   /** The word at a byte offset that is a multiple of 4, as a signed integer. */
   at(offset: number): number {
     return this.#w32[offset >> 2] as number
-  }
-
-  byte(offset: number): number {
-    return this.#w8[offset] as number
   }
 
   /** The lower half of a 64-bit number. */

@@ -1,7 +1,14 @@
 import type { CounterColumns } from '../../memory/counters.js'
 import { padded, Words } from '../../netlink/words.js'
-import { HANDLE, HEADERS } from '../../tc/message.js'
-import { FilterLayout } from './layout.js'
+import { actionEnvelope } from '../../tc/action/index.js'
+import { flower } from '../../tc/flower.js'
+import { HANDLE, HEADERS, tcMessage } from '../../tc/message.js'
+import { actionStats } from '../../tc/stats.js'
+
+const { ids } = tcMessage.body
+
+/** The payload of TCA_KIND, as two words. */
+const FLOWER = new Words(new TextEncoder().encode('flower\0\0'))
 
 /**
  * Reads ids and counters out of a page of a terse dump; filters that carry no flow are passed over.
@@ -14,48 +21,63 @@ export function sweepFilters(page: Uint8Array, into: CounterColumns): void {
   into.begin(Math.floor(words.length / HEADERS))
   for (let start = 0; start < words.length; ) {
     const end = words.messageEnd(start, HEADERS)
-    layout.look(words, start, end)
-    const isFlow = layout.isFlower && layout.cookie > 0 && words.at(start + HANDLE) !== 0
-    // Without the attribute it is chain 0.
-    if (isFlow && (layout.chain === 0 || words.at(start + layout.chain) === 0))
-      sweepFilter(words, start, into)
+    let isOurs = words.at(start + HANDLE) !== 0
+    let options = 0
+    for (let at = start + HEADERS; at + 4 <= end; ) {
+      const size = words.attributeSize(at, end)
+      const id = words.attributeId(at)
+      if (id === ids.kind) isOurs = isOurs && isFlower(words, at, size)
+      else if (id === ids.chain) isOurs = isOurs && words.at(at + 4) === 0
+      else if (id === ids.options) options = at
+      at += padded(size)
+    }
+    if (isOurs && options > 0) sweepOptions(words, options, into)
     start = padded(end)
   }
 }
 
-function sweepFilter(words: Words, start: number, into: CounterColumns): void {
-  const index = into.count++
-  const cookie = start + layout.cookie
-  into.setId(index, words.at(cookie), words.at(cookie + 4), words.at(cookie + 8), words.at(cookie + 12))
-  into.used[index] = 0
-  if (layout.actions === 1 && !isInHardware(words, start)) sweepOne(words, start, into, index)
-  else sweepAll(words, start, into, index)
+function isFlower(words: Words, at: number, size: number): boolean {
+  return (
+    size === 11 && words.at(at + 4) === FLOWER.at(0) && (words.at(at + 8) & MASK) === (FLOWER.at(4) & MASK)
+  )
 }
 
-/** Whether a device has counted for the first action. */
-function isInHardware(words: Words, start: number): boolean {
-  const basicHw = layout.basicHw[0] as number
-  const at = start + basicHw
-  return basicHw > 0 && (words.at(at) | words.at(at + 4) | words.at(at + 8)) !== 0
+/** All but the byte of padding. */
+const MASK = new Words(Uint8Array.of(0xff, 0xff, 0xff, 0)).at(0)
+
+function sweepOptions(words: Words, options: number, into: CounterColumns): void {
+  const end = options + words.attributeSize(options, words.length)
+  for (let at = options + 4; at + 4 <= end; ) {
+    const size = words.attributeSize(at, end)
+    if (words.attributeId(at) === flower.ids.actions) return sweepActions(words, at + 4, at + size, into)
+    at += padded(size)
+  }
 }
 
-/** One action in software, as nearly all have: nothing to compare, nothing to add. */
-function sweepOne(words: Words, start: number, into: CounterColumns, index: number): void {
-  const basic = start + (layout.basic[0] as number)
-  const packets = basic > start ? words.at(basic + 8) : 0
-  into.setPackets(index, packets, 0)
-  if (packets === 0) into.setBytes(index, 0, 0)
-  else into.setBytes(index, words.low(basic), words.high(basic))
-}
-
-function sweepAll(words: Words, start: number, into: CounterColumns, index: number): void {
+function sweepActions(words: Words, from: number, end: number, into: CounterColumns): void {
   software.clear()
   hardware.clear()
-  for (let action = 0; action < layout.actions; action++) sweepStats(words, start, action)
+  let cookie = 0
+  for (let action = from; action + 4 <= end; ) {
+    const actionEnd = action + words.attributeSize(action, end)
+    for (let at = action + 4; at + 4 <= actionEnd; ) {
+      const size = words.attributeSize(at, actionEnd)
+      const id = words.attributeId(at)
+      // The last cookie counts, as in OVS.
+      if (id === actionEnvelope.ids.cookie) cookie = size === 20 ? at + 4 : 0
+      else if (id === actionEnvelope.ids.stats) sweepStats(words, at + 4, at + size)
+      at += padded(size)
+    }
+    action = padded(actionEnd)
+  }
+  if (cookie === 0) return
+  const index = into.count++
+  into.setId(index, words.at(cookie), words.at(cookie + 4), words.at(cookie + 8), words.at(cookie + 12))
   const packets = software.packets + hardware.packets
   into.setPackets(index, packets % 2 ** 32, Math.floor(packets / 2 ** 32))
   software.bytes.add(hardware.bytes)
   into.setBytes(index, software.bytes.low, software.bytes.high)
+  into.used[index] = 0
 }
 
 /** A 64-bit number in two halves, both from 0 to 2³²-1. */
@@ -96,27 +118,28 @@ class Count {
 }
 
 // One filter is read at a time, so these serve all.
-const layout = new FilterLayout()
 const software = new Count()
 const hardware = new Count()
 const total = new Wide()
 const inHardware = new Wide()
 
 /** struct gnet_stats_basic: 64 bits of bytes, 32 of packets. */
-function sweepStats(words: Words, start: number, action: number): void {
+function sweepStats(words: Words, from: number, end: number): void {
   let packets = 0
   let hardwarePackets = 0
   total.set(0, 0)
   inHardware.set(0, 0)
-  const basic = layout.basic[action] as number
-  if (basic > 0) {
-    total.set(words.low(start + basic), words.high(start + basic))
-    packets = words.at(start + basic + 8) >>> 0
-  }
-  const basicHw = layout.basicHw[action] as number
-  if (basicHw > 0) {
-    inHardware.set(words.low(start + basicHw), words.high(start + basicHw))
-    hardwarePackets = words.at(start + basicHw + 8) >>> 0
+  for (let at = from; at + 4 <= end; ) {
+    const size = words.attributeSize(at, end)
+    const id = words.attributeId(at)
+    if (size >= 16 && id === actionStats.ids.basic) {
+      total.set(words.low(at + 4), words.high(at + 4))
+      packets = words.at(at + 12) >>> 0
+    } else if (size >= 16 && id === actionStats.ids.basicHw) {
+      inHardware.set(words.low(at + 4), words.high(at + 4))
+      hardwarePackets = words.at(at + 12) >>> 0
+    }
+    at += padded(size)
   }
   hardware.keepLarger(hardwarePackets, inHardware)
   total.subtract(inHardware)
