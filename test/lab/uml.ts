@@ -6,6 +6,7 @@ import { moduleFiles } from './modules.js'
 import { packagesMissing } from './packages.js'
 import { busybox, tools, umlKernel } from './provision.js'
 import { attempt, type Target } from './target.js'
+import { xstatePrefix } from './xstate.js'
 
 const MEMORY = 3 * 2 ** 30
 
@@ -18,6 +19,7 @@ export const uml: Target = {
       umlKernel()
       busybox()
       tools()
+      xstatePrefix()
     }),
 
   prepare(job, dir) {
@@ -28,6 +30,7 @@ export const uml: Target = {
     writeFileSync(init, initScript(guest), { mode: 0o755 })
     writeFileSync(guest, guestScript(job, dir, busybox(), '/dev/ttyS0', '/dev/ttyS1'), { mode: 0o755 })
     const argv = [
+      ...xstatePrefix(),
       kernel.image,
       `mem=${MEMORY}`,
       'rootfstype=hostfs',
