@@ -5,7 +5,7 @@ import * as message from '../lib/netlink/message.js'
 import { linkFlags, linkMessage, linkTypes } from '../lib/device/link.js'
 import { controller, GENL_ID_CTRL } from '../lib/netlink/genl.js'
 import { type AttributeSet, type NamedRow } from '../lib/netlink/table.js'
-import { actionList } from '../lib/ovs/action.js'
+import { actionList, nestedSets } from '../lib/ovs/action.js'
 import { datapath } from '../lib/ovs/datapath.js'
 import { commands } from '../lib/ovs/family.js'
 import { flow, ufidFlags } from '../lib/ovs/flow.js'
@@ -41,6 +41,7 @@ const sets = [
   flow.body,
   flowKey,
   actionList.set,
+  ...nestedSets,
   tcMessage.body,
   linkMessage.body,
   flower,

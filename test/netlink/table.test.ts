@@ -5,7 +5,7 @@ import { beginMessage, endMessage, flags } from '../../lib/netlink/message.js'
 import { messagesOf } from '../../lib/netlink/reader.js'
 import type { AttributeSet } from '../../lib/netlink/table.js'
 import { Writer } from '../../lib/netlink/writer.js'
-import { actionList } from '../../lib/ovs/action.js'
+import { actionList, nestedSets } from '../../lib/ovs/action.js'
 import { datapath } from '../../lib/ovs/datapath.js'
 import { flow } from '../../lib/ovs/flow.js'
 import { flowKey } from '../../lib/ovs/key.js'
@@ -20,6 +20,7 @@ const sets = [
   flow.body,
   flowKey,
   actionList.set,
+  ...nestedSets,
   flower,
   actionEnvelope,
   tcMessage.body,
