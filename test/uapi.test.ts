@@ -9,7 +9,7 @@ import { actionList, nestedSets } from '../lib/ovs/action.js'
 import { datapath } from '../lib/ovs/datapath.js'
 import { commands } from '../lib/ovs/family.js'
 import { flow, ufidFlags } from '../lib/ovs/flow.js'
-import { flowKey } from '../lib/ovs/key.js'
+import { flowKey, nshKey, tunnelKey, vxlanKey } from '../lib/ovs/key.js'
 import { vport } from '../lib/ovs/vport.js'
 import { csumFlags } from '../lib/tc/action/csum.js'
 import { actionEnvelope, actionKinds } from '../lib/tc/action/index.js'
@@ -40,6 +40,9 @@ const sets = [
   vport.body,
   flow.body,
   flowKey,
+  tunnelKey,
+  vxlanKey,
+  nshKey,
   actionList.set,
   ...nestedSets,
   tcMessage.body,

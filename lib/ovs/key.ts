@@ -71,7 +71,7 @@ export const flowKey: AttributeSet<FlowKey> = new AttributeSet<FlowKey>('key', {
   ctLabels: { uapi: 'OVS_KEY_ATTR_CT_LABELS', id: 25, codec: u128, text: 'ct_label', since: '4.3', doc: 'Conntrack label, 128 bits.' },
   ctTuple4: { uapi: 'OVS_KEY_ATTR_CT_ORIG_TUPLE_IPV4', id: 26, codec: ctTuple4, text: 'ct_tuple4', since: '4.11', doc: 'How the IPv4 connection began.' },
   ctTuple6: { uapi: 'OVS_KEY_ATTR_CT_ORIG_TUPLE_IPV6', id: 27, codec: ctTuple6, text: 'ct_tuple6', since: '4.11', doc: 'How the IPv6 connection began.' },
-  packetType: { uapi: 'OVS_KEY_ATTR_PACKET_TYPE', id: 29, codec: packetType, text: 'packet_type', since: '6.3', doc: 'What the packet begins with; not for the kernel.' },
+  packetType: { uapi: 'OVS_KEY_ATTR_PACKET_TYPE', id: 29, codec: packetType, text: 'packet_type', since: '5.18', doc: 'What the packet begins with; not for the kernel.' },
   ethernet: { uapi: 'OVS_KEY_ATTR_ETHERNET', id: 4, codec: struct<EthernetKey>({ src: mac, dst: mac }), text: 'eth', doc: 'Ethernet addresses.' },
   etherType: { uapi: 'OVS_KEY_ATTR_ETHERTYPE', id: 6, codec: be16x, text: 'eth_type', doc: 'Ethernet type, or the type of the outer tag.' },
   vlan: {
@@ -99,5 +99,5 @@ export const flowKey: AttributeSet<FlowKey> = new AttributeSet<FlowKey>('key', {
   icmp: { uapi: 'OVS_KEY_ATTR_ICMP', id: 11, codec: icmp, text: 'icmp', doc: 'ICMP type and code.' },
   icmpv6: { uapi: 'OVS_KEY_ATTR_ICMPV6', id: 12, codec: icmp, text: 'icmpv6', doc: 'ICMPv6 type and code.' },
   nd: { uapi: 'OVS_KEY_ATTR_ND', id: 14, codec: nd, text: 'nd', doc: 'Neighbour discovery.' },
-  ndExtensions: { uapi: 'OVS_KEY_ATTR_ND_EXTENSIONS', id: 30, codec: ndExtensions, text: 'nd_ext', since: '6.3', doc: 'Options of neighbour discovery; not for the kernel.' },
+  ndExtensions: { uapi: 'OVS_KEY_ATTR_ND_EXTENSIONS', id: 30, codec: ndExtensions, text: 'nd_ext', since: '5.18', doc: 'Options of neighbour discovery; not for the kernel.' },
 })

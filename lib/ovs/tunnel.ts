@@ -17,7 +17,7 @@ export const vxlanKey: AttributeSet<VxlanKey> = new AttributeSet<VxlanKey>('vxla
 // biome-ignore format: one row per line
 export const tunnelKey: AttributeSet<TunnelKey> = new AttributeSet<TunnelKey>('tunnel', {
   id: { uapi: 'OVS_TUNNEL_KEY_ATTR_ID', id: 0, codec: tunnelId, text: 'tun_id', doc: 'VNI or GRE key.' },
-  ipv4InfoBridge: { uapi: 'OVS_TUNNEL_KEY_ATTR_IPV4_INFO_BRIDGE', id: 16, codec: flag, since: '5.1', doc: 'Only the id is set; the device knows the rest.' },
+  ipv4InfoBridge: { uapi: 'OVS_TUNNEL_KEY_ATTR_IPV4_INFO_BRIDGE', id: 16, codec: flag, since: '5.2', doc: 'Only the id is set; the device knows the rest.' },
   src: { uapi: 'OVS_TUNNEL_KEY_ATTR_IPV4_SRC', id: 1, codec: ipv4, text: 'src', doc: 'Outer IPv4 source.' },
   dst: { uapi: 'OVS_TUNNEL_KEY_ATTR_IPV4_DST', id: 2, codec: ipv4, text: 'dst', doc: 'Outer IPv4 destination.' },
   ipv6Src: { uapi: 'OVS_TUNNEL_KEY_ATTR_IPV6_SRC', id: 12, codec: ipv6, text: 'ipv6_src', since: '4.4', doc: 'Outer IPv6 source.' },
@@ -26,10 +26,10 @@ export const tunnelKey: AttributeSet<TunnelKey> = new AttributeSet<TunnelKey>('t
   ttl: { uapi: 'OVS_TUNNEL_KEY_ATTR_TTL', id: 4, codec: u8, text: 'ttl', doc: 'Outer TTL.' },
   df: { uapi: 'OVS_TUNNEL_KEY_ATTR_DONT_FRAGMENT', id: 5, codec: flag, doc: "Outer don't fragment bit." },
   csum: { uapi: 'OVS_TUNNEL_KEY_ATTR_CSUM', id: 6, codec: flag, doc: 'Outer checksum.' },
-  tpSrc: { uapi: 'OVS_TUNNEL_KEY_ATTR_TP_SRC', id: 9, codec: be16, text: 'tp_src', since: '4.0', doc: 'Outer UDP source port.' },
-  tpDst: { uapi: 'OVS_TUNNEL_KEY_ATTR_TP_DST', id: 10, codec: be16, text: 'tp_dst', since: '4.0', doc: 'Outer UDP destination port.' },
-  oam: { uapi: 'OVS_TUNNEL_KEY_ATTR_OAM', id: 7, codec: flag, since: '3.16', doc: 'A packet of operations and maintenance.' },
+  tpSrc: { uapi: 'OVS_TUNNEL_KEY_ATTR_TP_SRC', id: 9, codec: be16, text: 'tp_src', since: '3.19', doc: 'Outer UDP source port.' },
+  tpDst: { uapi: 'OVS_TUNNEL_KEY_ATTR_TP_DST', id: 10, codec: be16, text: 'tp_dst', since: '3.19', doc: 'Outer UDP destination port.' },
+  oam: { uapi: 'OVS_TUNNEL_KEY_ATTR_OAM', id: 7, codec: flag, since: '3.18', doc: 'A packet of operations and maintenance.' },
   geneve: { uapi: 'OVS_TUNNEL_KEY_ATTR_GENEVE_OPTS', id: 8, codec: bytes, since: '3.18', doc: 'GENEVE options.' },
   vxlan: { uapi: 'OVS_TUNNEL_KEY_ATTR_VXLAN_OPTS', id: 11, codec: vxlanKey, since: '4.0', doc: 'VXLAN extensions.' },
-  erspan: { uapi: 'OVS_TUNNEL_KEY_ATTR_ERSPAN_OPTS', id: 15, codec: bytes, since: '4.18', doc: 'ERSPAN metadata.' },
+  erspan: { uapi: 'OVS_TUNNEL_KEY_ATTR_ERSPAN_OPTS', id: 15, codec: bytes, since: '4.16', doc: 'ERSPAN metadata.' },
 })

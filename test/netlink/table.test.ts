@@ -8,7 +8,7 @@ import { Writer } from '../../lib/netlink/writer.js'
 import { actionList, nestedSets } from '../../lib/ovs/action.js'
 import { datapath } from '../../lib/ovs/datapath.js'
 import { flow } from '../../lib/ovs/flow.js'
-import { flowKey } from '../../lib/ovs/key.js'
+import { flowKey, nshKey, tunnelKey, vxlanKey } from '../../lib/ovs/key.js'
 import { vport } from '../../lib/ovs/vport.js'
 import { actionEnvelope, actionKinds } from '../../lib/tc/action/index.js'
 import { flower } from '../../lib/tc/flower.js'
@@ -19,6 +19,9 @@ const sets = [
   vport.body,
   flow.body,
   flowKey,
+  tunnelKey,
+  vxlanKey,
+  nshKey,
   actionList.set,
   ...nestedSets,
   flower,
