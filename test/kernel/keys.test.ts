@@ -11,7 +11,6 @@ t.setTimeout(0)
 
 const ip4 = 'in_port(1),eth(),eth_type(0x0800),ipv4(frag=no)'
 const ip6 = 'in_port(1),eth(),eth_type(0x86dd),'
-const tcp4 = 'in_port(1),eth(),eth_type(0x0800),ipv4(proto=6,frag=no)'
 
 /** As a dump without -m prints them. */
 // biome-ignore format: one row per line
@@ -34,8 +33,8 @@ const taken: readonly string[] = [
 
 /** Where the kernel tracks connections. */
 const tracked: readonly string[] = [
-  `recirc_id(0x5),ct_state(-new+est+trk),ct_zone(0x5),ct_mark(0x1/0xff),ct_label(0x1/0xff),ct_tuple4(src=10.0.0.1,dst=10.0.0.0/255.0.0.0,proto=6,tp_src=1024/0xfc00,tp_dst=443),${tcp4}`,
-  `recirc_id(0x5),ct_state(+trk),ct_tuple6(src=fe80::1,proto=17,dst_port=53),${ip6}ipv6(frag=no),key32(00 00/00 00)`,
+  'recirc_id(0x5),in_port(1),ct_state(-new+est+trk),ct_zone(0x5),ct_mark(0x1/0xff),ct_label(0x1/0xff),ct_tuple4(src=10.0.0.1,dst=10.0.0.0/255.0.0.0,proto=6,tp_src=1024/0xfc00,tp_dst=443),eth(),eth_type(0x0800),ipv4(proto=50,frag=no)',
+  'recirc_id(0x5),in_port(1),ct_state(+trk),ct_tuple6(src=fe80::1,proto=17,dst_port=53),eth(),eth_type(0x86dd),ipv6(frag=no),key32(00 00/00 00)',
 ]
 
 const tunnel = 'tun_id=7,src=10.0.0.1,dst=10.0.0.2,ttl=64'
