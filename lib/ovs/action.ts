@@ -6,10 +6,9 @@ import { struct } from '../netlink/struct.js'
 import { AttributeList, AttributeSet, flag, lazy } from '../netlink/table.js'
 import { ct, nat } from './action/ct.js'
 import { checkPktLenSet, decTtlSet, psample, sampleSet } from './action/nested.js'
-import { addMpls, pushMpls, pushVlan } from './action/push.js'
+import { addMpls, pushMpls, pushNsh, pushVlan } from './action/push.js'
 import { set, setMasked } from './action/set.js'
 import { userspace } from './action/userspace.js'
-import { nshKey } from './nsh.js'
 
 /** How many lists may lie in one another: as many as OVS reads. The kernel takes 16. */
 export const deepest = 30
@@ -41,7 +40,7 @@ const actionRows: AttributeSet<ActionSet> = new AttributeSet<ActionSet>('actions
   pushEth: { uapi: 'OVS_ACTION_ATTR_PUSH_ETH', id: 14, codec: ethernet, text: 'push_eth', since: '4.10', doc: 'Push an Ethernet header.' },
   popEth: { uapi: 'OVS_ACTION_ATTR_POP_ETH', id: 15, codec: flag, text: 'pop_eth', since: '4.10', doc: 'Remove the Ethernet header.' },
   ctClear: { uapi: 'OVS_ACTION_ATTR_CT_CLEAR', id: 16, codec: flag, text: 'ct_clear', since: '4.15', doc: 'Forget the conntrack state.' },
-  pushNsh: { uapi: 'OVS_ACTION_ATTR_PUSH_NSH', id: 17, codec: nshKey, text: 'push_nsh', since: '4.15', doc: 'Push a network service header.' },
+  pushNsh: { uapi: 'OVS_ACTION_ATTR_PUSH_NSH', id: 17, codec: pushNsh, text: 'push_nsh', since: '4.15', doc: 'Push a network service header.' },
   popNsh: { uapi: 'OVS_ACTION_ATTR_POP_NSH', id: 18, codec: flag, text: 'pop_nsh', since: '4.15', doc: 'Remove the network service header.' },
   meter: { uapi: 'OVS_ACTION_ATTR_METER', id: 19, codec: u32, text: 'meter', since: '4.15', doc: 'Pass through a meter.' },
   clone: { uapi: 'OVS_ACTION_ATTR_CLONE', id: 20, codec: list, text: 'clone', since: '4.15', doc: 'Carry out actions on a copy.' },

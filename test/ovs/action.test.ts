@@ -50,6 +50,16 @@ t.test('a header is set in part: value, then mask, inside the nest where it is o
   t.same(decode(encode([nsh])), [nsh])
 })
 
+t.test('a header to push is a nest of its own', async (t) => {
+  // What ovs-dpctl 3.1.0 has in memory for push_nsh(mdtype=2): OVS_NSH_KEY_ATTR_BASE in OVS_KEY_ATTR_NSH in OVS_ACTION_ATTR_PUSH_NSH.
+  const base = { flags: 0, ttl: 63, mdtype: 2, np: 3, spi: 0, si: 255 }
+  const bytes = [20, 0, 17, 0, 16, 0, 28, 0, 12, 0, 1, 0, 0, 63, 2, 3, 0, 0, 0, 255]
+  t.same([...encode([{ pushNsh: { base } }])], bytes)
+  t.same(decode(Uint8Array.from(bytes)), [{ pushNsh: { base } }])
+  t.throws(() => decode(Uint8Array.of(4, 0, 17, 0)), { code: 'BAD_MESSAGE' })
+  t.throws(() => decode(Uint8Array.of(8, 0, 17, 0, 4, 0, 1, 0)), { code: 'BAD_MESSAGE' })
+})
+
 t.test('a set is about exactly one header', async (t) => {
   const refused: Action[] = [
     { set: {} },

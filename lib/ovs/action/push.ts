@@ -1,11 +1,14 @@
 import type { AddMpls, PushMpls, PushVlan } from '../../../types/action.js'
+import type { NshKey } from '../../../types/flow.js'
 import { DpifError } from '../../errors.js'
 import type { Codec } from '../../netlink/codec.js'
 import { be16, u16 } from '../../netlink/integers.js'
+import { eachAttribute } from '../../netlink/reader.js'
 import type { Struct } from '../../netlink/struct.js'
 import type { Writer } from '../../netlink/writer.js'
 import { flowKey } from '../key.js'
 import { mplsEntry } from '../mpls.js'
+import { nshKey } from '../nsh.js'
 
 const vlanTag = flowKey.row(flowKey.ids.vlan)?.codec as Struct<PushVlan>
 
@@ -58,6 +61,29 @@ export const addMpls: Codec<AddMpls> = {
     { label: 100, tc: 3, ttl: 64, bos: 1, etherType: 0x8847, flags: 1 },
     { label: 0, tc: 0, ttl: 0, bos: 0, etherType: 0x8848, flags: 0 },
   ],
+}
+
+/** The payload is one OVS_KEY_ATTR_NSH, in which the header's attributes are. */
+export const pushNsh: Codec<NshKey> = {
+  size: undefined,
+  write: (writer, value) => {
+    const at = writer.begin(flowKey.ids.nsh)
+    nshKey.write(writer, value)
+    writer.end(at)
+  },
+  read: (bytes, start, end) => {
+    const found: NshKey[] = []
+    eachAttribute(bytes, start, end, (id, from, to) => {
+      if (id !== flowKey.ids.nsh) throw new DpifError('BAD_MESSAGE', `attribute ${id} where nsh belongs`)
+      found.push(nshKey.read(bytes, from, to))
+    })
+    const [only] = found
+    if (only === undefined || found.length !== 1) {
+      throw new DpifError('BAD_MESSAGE', `${found.length} headers to push; it takes one`)
+    }
+    return only
+  },
+  samples: nshKey.samples,
 }
 
 function putLabel(writer: Writer, { etherType = 0x8847, ...label }: PushMpls): number {
