@@ -17,6 +17,13 @@ export {
   parseFlowLine,
 } from './ovs/flow-line.js'
 export {
+  encodeGeneveMask,
+  encodeGeneveOptions,
+  type GeneveOption,
+  type GeneveOptionMask,
+  geneveOptions,
+} from './ovs/geneve.js'
+export {
   type FormatOptions,
   formatActions,
   formatKey,

@@ -5,11 +5,11 @@ import * as message from '../lib/netlink/message.js'
 import { linkFlags, linkMessage, linkTypes } from '../lib/device/link.js'
 import { controller, GENL_ID_CTRL } from '../lib/netlink/genl.js'
 import { type AttributeSet, type NamedRow } from '../lib/netlink/table.js'
-import { actionList } from '../lib/ovs/action.js'
+import { actionList, nestedSets } from '../lib/ovs/action.js'
 import { datapath } from '../lib/ovs/datapath.js'
 import { commands } from '../lib/ovs/family.js'
 import { flow, ufidFlags } from '../lib/ovs/flow.js'
-import { flowKey } from '../lib/ovs/key.js'
+import { flowKey, nshKey, tunnelKey, vxlanKey } from '../lib/ovs/key.js'
 import { vport } from '../lib/ovs/vport.js'
 import { csumFlags } from '../lib/tc/action/csum.js'
 import { actionEnvelope, actionKinds } from '../lib/tc/action/index.js'
@@ -40,7 +40,11 @@ const sets = [
   vport.body,
   flow.body,
   flowKey,
+  tunnelKey,
+  vxlanKey,
+  nshKey,
   actionList.set,
+  ...nestedSets,
   tcMessage.body,
   linkMessage.body,
   flower,

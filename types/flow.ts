@@ -86,6 +86,126 @@ export interface ArpKey {
   readonly tha?: Mac
 }
 
+/** Neighbour discovery: what a solicitation (type 135) or an advertisement (136) says. */
+export interface NdKey {
+  readonly target?: Ipv6Address
+  /** Source link-layer address option. */
+  readonly sll?: Mac
+  /** Target link-layer address option. */
+  readonly tll?: Mac
+}
+
+/** One entry of an MPLS label stack, the 32 bits as they are on the wire. */
+export interface MplsKey {
+  /** 20 bits. */
+  readonly label?: number
+  /** 3 bits. */
+  readonly tc?: number
+  readonly ttl?: number
+  /** Bottom of stack. */
+  readonly bos?: number
+}
+
+/** The addresses and ports with which a connection began, before NAT. */
+export interface CtTuple4Key {
+  readonly src?: Ipv4Address
+  readonly dst?: Ipv4Address
+  readonly tpSrc?: number
+  readonly tpDst?: number
+  readonly proto?: number
+}
+
+/** As {@link CtTuple4Key}. */
+export interface CtTuple6Key {
+  readonly src?: Ipv6Address
+  readonly dst?: Ipv6Address
+  readonly tpSrc?: number
+  readonly tpDst?: number
+  readonly proto?: number
+}
+
+/** The fixed part of a network service header. */
+export interface NshBaseKey {
+  readonly flags?: number
+  /** 6 bits. */
+  readonly ttl?: number
+  readonly mdtype?: number
+  /** Next protocol. */
+  readonly np?: number
+  /** Service path, 24 bits. */
+  readonly spi?: number
+  /** Service index. */
+  readonly si?: number
+}
+
+/** The four context words of a network service header of type 1. */
+export interface NshContextKey {
+  readonly c1?: number
+  readonly c2?: number
+  readonly c3?: number
+  readonly c4?: number
+}
+
+/** One property per `OVS_NSH_KEY_ATTR_*`. */
+export interface NshKey {
+  readonly base?: NshBaseKey
+  readonly md1?: NshContextKey
+  /** The TLVs of type 2, as they are on the wire. */
+  readonly md2?: Uint8Array
+  readonly unknown?: readonly UnknownAttribute[]
+}
+
+/** One property per `OVS_VXLAN_EXT_*`. */
+export interface VxlanKey {
+  /** Group policy: the id in the lower 16 bits, the flags in bits 16 to 23. */
+  readonly gbp?: number
+  readonly unknown?: readonly UnknownAttribute[]
+}
+
+/**
+ * The tunnel a packet came through, or is to go through. One property per `OVS_TUNNEL_KEY_ATTR_*`; a flag is matched by being there,
+ * in the key (set or not) and in the mask (counts or not).
+ */
+export interface TunnelKey {
+  /** VNI or GRE key, 64 bits. That it is there is the flag OVS calls `key`. */
+  readonly id?: bigint
+  readonly src?: Ipv4Address
+  readonly dst?: Ipv4Address
+  readonly tos?: number
+  /** The kernel requires it in a key and in a set. */
+  readonly ttl?: number
+  /** Don't fragment. */
+  readonly df?: true
+  readonly csum?: true
+  /** Operations and maintenance: GENEVE's O bit. */
+  readonly oam?: true
+  /** GENEVE options as they are on the wire; `geneveOptions()` takes them apart. In a mask the length of an option is 0x1f. */
+  readonly geneve?: Uint8Array
+  /** Outer UDP ports. */
+  readonly tpSrc?: number
+  readonly tpDst?: number
+  readonly vxlan?: VxlanKey
+  readonly ipv6Src?: Ipv6Address
+  readonly ipv6Dst?: Ipv6Address
+  /** struct erspan_metadata: 4 bytes of version in host order, then index (1) or timestamp, sgt, direction and hardware id (2). */
+  readonly erspan?: Uint8Array
+  /** `OVS_TUNNEL_KEY_ATTR_IPV4_INFO_BRIDGE`. OVS itself takes the number for GTP-U options, which the kernel does not have. */
+  readonly ipv4InfoBridge?: true
+  readonly unknown?: readonly UnknownAttribute[]
+}
+
+/** OVS's userspace notion of what a packet begins with. The kernel refuses it; an L3 packet is one without `ethernet`. */
+export interface PacketTypeKey {
+  readonly ns?: number
+  readonly id?: number
+}
+
+/** OVS's userspace extension of neighbour discovery. The kernel refuses it. */
+export interface NdExtensionsKey {
+  readonly reserved?: number
+  readonly optionsType?: number
+}
+
 /** An attribute this version has no row for, kept so that it survives a round trip. */
 export interface UnknownAttribute {
   /** Attribute number, without the NESTED and BYTEORDER flags. */
@@ -109,6 +229,7 @@ export interface FlowKey {
   readonly skbPriority?: number
   /** Datapath port number. */
   readonly inPort?: number
+  readonly tunnel?: TunnelKey
   readonly skbMark?: number
   /** Conntrack state bits: new 1, est 2, rel 4, rpl 8, inv 0x10, trk 0x20, snat 0x40, dnat 0x80. */
   readonly ctState?: number
@@ -116,6 +237,9 @@ export interface FlowKey {
   readonly ctMark?: number
   /** 128-bit conntrack label. */
   readonly ctLabels?: bigint
+  readonly ctTuple4?: CtTuple4Key
+  readonly ctTuple6?: CtTuple6Key
+  readonly packetType?: PacketTypeKey
   readonly ethernet?: EthernetKey
   /** Absent for 802.2 frames. The outer tag's type (0x8100, 0x88a8) when `vlan` is there. */
   readonly etherType?: number
@@ -132,6 +256,12 @@ export interface FlowKey {
   readonly icmp?: IcmpKey
   readonly icmpv6?: IcmpKey
   readonly arp?: ArpKey
+  readonly sctp?: PortsKey
+  readonly nd?: NdKey
+  readonly ndExtensions?: NdExtensionsKey
+  /** Label stack, outermost first; the kernel matches up to three. */
+  readonly mpls?: readonly MplsKey[]
+  readonly nsh?: NshKey
   readonly unknown?: readonly UnknownAttribute[]
 }
 

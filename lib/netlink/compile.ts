@@ -100,14 +100,17 @@ export type SetSame<T> = (a: T, b: T) => boolean
 
 /**
  * Whether two sets hold the same values, spelled the same way. Never true when they differ; false also where looking would take
- * long: nested sets, unknown attributes.
+ * long: lists, bytes, sets that hold themselves, unknown attributes.
  */
 export function compileSame<T>(rows: readonly NamedRow[]): SetSame<T> {
   const constants = new Constants()
   const lines = rows.map(({ name, codec }) => {
     const [a, b] = [property('a', name), property('b', name)]
     const parts = 'fields' in codec ? (codec as Struct<object>).fields : []
-    const same = parts.map((part) => `${property('x', part.name)} === ${property('y', part.name)}`)
+    const same =
+      'same' in codec
+        ? [`${constants.add(codec.same)}(x, y)`]
+        : parts.map((part) => `${property('x', part.name)} === ${property('y', part.name)}`)
     if (same.length === 0) return `if (${a} !== ${b}) return false`
     return `x = ${a}; y = ${b}\nif (x !== y && (x === undefined || y === undefined || !(${same.join(' && ')}))) return false`
   })
@@ -126,11 +129,13 @@ export function compileAlike<T>(rows: readonly NamedRow[]): SetSame<T> | undefin
   return new Constants().build('a, b', `return !(${[...lines, strange].join(' || ')})`)
 }
 
-/** Reads one attribute into `value`; answers whether there is a row for it. */
+/** Reads one attribute into `value`; answers whether there is a row for it. What is read as unknown is written back as it came. */
 export function compileReader(rows: readonly NamedRow[]): SetReader | undefined {
   const constants = new Constants()
   const cases = rows.map(({ id, name, codec }) => {
-    return `case ${id}: ${property('value', name)} = ${constants.add(codec)}.read(bytes, start, end); return true`
+    // A flag that carries something is another attribute with the same number.
+    const read = codec.size === 0 ? 'if (start !== end) return false; ' : ''
+    return `case ${id}: ${read}${property('value', name)} = ${constants.add(codec)}.read(bytes, start, end); return true`
   })
   return constants.build(
     'value, id, bytes, start, end',

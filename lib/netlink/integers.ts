@@ -44,7 +44,7 @@ function misfit(value: number, bits: number): never {
 }
 
 // Each is written out, with its check, so that the engine can inline it where a table is compiled.
-const big: Record<16 | 32, Bytes> = {
+const big: Record<16 | 24 | 32, Bytes> = {
   16: {
     put: (to, at, value) => {
       if ((value & 0xffff) !== value) misfit(value, 16)
@@ -52,6 +52,15 @@ const big: Record<16 | 32, Bytes> = {
       to[at + 1] = value
     },
     take: (from, at) => (byte(from, at) << 8) | byte(from, at + 1),
+  },
+  24: {
+    put: (to, at, value) => {
+      if ((value & 0xffffff) !== value) misfit(value, 24)
+      to[at] = value >> 16
+      to[at + 1] = value >> 8
+      to[at + 2] = value
+    },
+    take: (from, at) => (byte(from, at) << 16) | (byte(from, at + 1) << 8) | byte(from, at + 2),
   },
   32: {
     put: (to, at, value) => {
@@ -116,6 +125,8 @@ export const u16 = integer(16, host[16])
 export const u32 = integer(32, host[32])
 /** Network order. */
 export const be16 = integer(16, big[16])
+/** Network order, three bytes. */
+export const be24 = integer(24, big[24])
 /** Network order. */
 export const be32 = integer(32, big[32])
 

@@ -101,7 +101,7 @@ export function bitFields<T extends object>(
         throw new RangeError(`${name} ${part} does not fit in ${bits} bits`)
       sum |= part << shift
     }
-    word.put(bytes, at, sum)
+    word.put(bytes, at, sum >>> 0)
   }
   const take = (bytes: Uint8Array, at: number): T => {
     const sum = word.take(bytes, at)

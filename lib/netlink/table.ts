@@ -11,6 +11,7 @@ import {
   type SetWriter,
 } from './compile.js'
 import { eachAttribute } from './reader.js'
+import type { Struct } from './struct.js'
 import type { Writer } from './writer.js'
 
 /** Everything the project knows about one attribute. Encoding, decoding, text, reference and number checks all read it. */
@@ -125,9 +126,33 @@ export function writeLoop<T>(rows: readonly NamedRow[]): SetWriter<T> {
 export function readLoop(byId: ReadonlyMap<number, NamedRow>): SetReader {
   return (value, id, bytes, start, end) => {
     const row = byId.get(id)
-    if (row !== undefined) value[row.name] = row.codec.read(bytes, start, end)
-    return row !== undefined
+    if (row === undefined || (row.codec.size === 0 && start !== end)) return false
+    value[row.name] = row.codec.read(bytes, start, end)
+    return true
   }
+}
+
+/** Structs one behind the other, as many as there is room for. */
+export function arrayOf<T extends object>(struct: Struct<T>): StructArray<T> {
+  return {
+    size: undefined,
+    struct,
+    write: (writer, value) => {
+      for (const element of value) struct.write(writer, element)
+    },
+    read: (from, start, end) => {
+      const length = (end - start) / struct.size
+      if (!Number.isInteger(length)) {
+        throw new DpifError('BAD_MESSAGE', `${end - start} bytes where a multiple of ${struct.size} belongs`)
+      }
+      return Array.from({ length }, (_, index) => struct.take(from, start + index * struct.size))
+    },
+    samples: [struct.samples.slice(0, 1), struct.samples.slice(0, 3), []],
+  }
+}
+
+export interface StructArray<T extends object> extends Codec<readonly T[]> {
+  readonly struct: Struct<T>
 }
 
 /** A list in which every element is one attribute: the same rows as a set, but order and repetition count. */
@@ -171,7 +196,7 @@ export class AttributeList<T extends object, Element extends object> implements 
     eachAttribute(bytes, start, end, (id, from, to) => {
       const row = this.set.row(id)
       list.push(
-        (row === undefined
+        (row === undefined || (row.codec.size === 0 && from !== to)
           ? { unknown: [{ id, data: bytes.slice(from, to) }] }
           : { [row.name]: readAttribute(row, bytes, from, to) }) as Element,
       )
@@ -213,15 +238,37 @@ export const bytes: Codec<Uint8Array> = {
   samples: [Uint8Array.of(1, 2, 3, 4)],
 }
 
-/** A codec that is only there once its module has been loaded, for sets that hold themselves. */
+/**
+ * A codec that is only there once its module has been loaded, for sets that hold themselves: at most `deepest` levels of them, so that
+ * no bytes from elsewhere, and no object that holds itself, use up the stack.
+ */
 export function lazy<T>(
   size: number | undefined,
   get: () => Codec<T>,
+  deepest = 32,
 ): Codec<T> & { readonly target: Codec<T> } {
+  let depth = 0
+  const tooDeep = `nested deeper than ${deepest} levels`
   return {
     size,
-    write: (writer, value) => get().write(writer, value),
-    read: (from, start, end) => get().read(from, start, end),
+    write: (writer, value) => {
+      if (depth >= deepest) throw new RangeError(tooDeep)
+      depth++
+      try {
+        get().write(writer, value)
+      } finally {
+        depth--
+      }
+    },
+    read: (from, start, end) => {
+      if (depth >= deepest) throw new DpifError('BAD_MESSAGE', tooDeep)
+      depth++
+      try {
+        return get().read(from, start, end)
+      } finally {
+        depth--
+      }
+    },
     samples: [],
     get target() {
       return get()

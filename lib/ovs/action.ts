@@ -1,109 +1,61 @@
-import type { Action, ActionSet, PushVlan, SetMasked } from '../../types/action.js'
-import type { FlowKey } from '../../types/flow.js'
-import { DpifError } from '../errors.js'
-import type { Codec } from '../netlink/codec.js'
+import type { Action, ActionSet, HashAction } from '../../types/action.js'
+import type { EthernetKey } from '../../types/flow.js'
+import { mac } from '../netlink/addresses.js'
 import { be16, u32 } from '../netlink/integers.js'
-import { eachAttribute } from '../netlink/reader.js'
-import type { Struct } from '../netlink/struct.js'
-import { AttributeList, AttributeSet, flag } from '../netlink/table.js'
-import { flowKey } from './key.js'
+import { struct } from '../netlink/struct.js'
+import { AttributeList, AttributeSet, flag, lazy } from '../netlink/table.js'
+import { ct, nat } from './action/ct.js'
+import { checkPktLenSet, decTtlSet, psample, sampleSet } from './action/nested.js'
+import { addMpls, pushMpls, pushNsh, pushVlan } from './action/push.js'
+import { set, setMasked } from './action/set.js'
+import { userspace } from './action/userspace.js'
 
-/** struct ovs_action_push_vlan: two words, both in network order. */
-const pushVlan: Codec<PushVlan> = {
-  size: 4,
-  write: (writer, { tpid = 0x8100, ...tci }) => {
-    const at = writer.reserve(4)
-    be16.put(writer.bytes, at, tpid)
-    vlanTag.put(writer.bytes, at + 2, tci)
-  },
-  read: (bytes, start, end) => {
-    if (end - start !== 4) throw new DpifError('BAD_MESSAGE', `${end - start} bytes where 4 belong`)
-    return { tpid: be16.take(bytes, start), ...vlanTag.take(bytes, start + 2) }
-  },
-  samples: [
-    { tpid: 0x8100, vid: 7, pcp: 0, cfi: 1 },
-    { tpid: 0x88a8, vid: 4095, pcp: 7, cfi: 1 },
-  ],
-}
+/** How many lists may lie in one another: as many as OVS reads. The kernel takes 16. */
+export const deepest = 30
 
-/** The payload is one key attribute whose payload is value, then mask. */
-const setMasked: Codec<SetMasked> = {
-  size: undefined,
-  write: (writer, { key, mask }) => {
-    const [name, row] = onlyRow(key)
-    const value = (key as Record<string, unknown>)[name]
-    const bits = (mask as Record<string, unknown>)[name]
-    if (bits === undefined) throw new TypeError(`setMasked: the mask has no ${name}, which the key sets`)
-    const at = writer.begin(row.id)
-    row.codec.write(writer, value)
-    row.codec.write(writer, bits)
-    writer.end(at)
-  },
-  read: (bytes, start, end) => {
-    const result: { key: FlowKey; mask: FlowKey }[] = []
-    eachAttribute(bytes, start, end, (id, from, to) => {
-      const row = flowKey.row(id)
-      const middle = (from + to) / 2
-      if (row?.codec.size === undefined) {
-        const half = (data: Uint8Array) => ({ unknown: [{ id, data }] })
-        result.push({ key: half(bytes.slice(from, middle)), mask: half(bytes.slice(middle, to)) })
-        return
-      }
-      result.push({
-        key: { [row.name]: row.codec.read(bytes, from, middle) },
-        mask: { [row.name]: row.codec.read(bytes, middle, to) },
-      })
-    })
-    const [only] = result
-    if (only === undefined || result.length !== 1) {
-      throw new DpifError('BAD_MESSAGE', `a masked set of ${result.length} keys; it takes one`)
-    }
-    return only
-  },
-  samples: [
-    {
-      key: { ethernet: { src: '00:11:22:33:44:55', dst: '00:00:00:00:00:00' } },
-      mask: { ethernet: { src: 'ff:ff:ff:ff:ff:ff', dst: '00:00:00:00:00:00' } },
-    },
-    { key: { tcp: { src: 0, dst: 80 } }, mask: { tcp: { src: 0, dst: 0xffff } } },
-  ],
-}
+const list = Object.assign(
+  lazy<readonly Action[]>(undefined, () => actionList, deepest),
+  { samples: [[{ output: 3 }, { popVlan: true }], []] as const },
+)
+const [sample, checkPktLen, decTtl] = [sampleSet(list), checkPktLenSet(list), decTtlSet(list)]
 
-/** The payload is one whole key attribute. */
-const set: Codec<FlowKey> = {
-  size: undefined,
-  write: (writer, key) => {
-    onlyRow(key)
-    flowKey.write(writer, key)
-  },
-  read: (bytes, start, end) => flowKey.read(bytes, start, end),
-  samples: [{ skbMark: 7 }, { udp: { src: 1, dst: 2 } }],
-}
-
-const vlanTag = flowKey.row(flowKey.ids.vlan)?.codec as Struct<PushVlan>
-
-/** Name and row of the one header a set is about. Throws a TypeError when it is none or several. */
-export function onlyRow(key: FlowKey): [name: string, row: NonNullable<ReturnType<typeof flowKey.row>>] {
-  const names = Object.keys(key)
-  const row = flowKey.rows.find(({ name }) => name === names[0])
-  if (row === undefined || names.length !== 1) {
-    throw new TypeError(`a set writes exactly one header, not { ${names.join(', ')} }`)
-  }
-  return [row.name, row]
-}
+const hash = struct<HashAction>({ alg: u32, basis: u32 })
+const ethernet = struct<EthernetKey>({ src: mac, dst: mac })
 
 // biome-ignore format: one row per line
 const actionRows: AttributeSet<ActionSet> = new AttributeSet<ActionSet>('actions', {
   output: { uapi: 'OVS_ACTION_ATTR_OUTPUT', id: 1, codec: u32, doc: 'Send to a datapath port.' },
+  userspace: { uapi: 'OVS_ACTION_ATTR_USERSPACE', id: 2, codec: userspace, text: 'userspace', doc: 'Hand to userspace.' },
   set: { uapi: 'OVS_ACTION_ATTR_SET', id: 3, codec: set, text: 'set', doc: 'Write a whole header.' },
   pushVlan: { uapi: 'OVS_ACTION_ATTR_PUSH_VLAN', id: 4, codec: pushVlan, text: 'push_vlan', doc: 'Add a VLAN tag.' },
   popVlan: { uapi: 'OVS_ACTION_ATTR_POP_VLAN', id: 5, codec: flag, text: 'pop_vlan', doc: 'Remove the outer VLAN tag.' },
+  sample: { uapi: 'OVS_ACTION_ATTR_SAMPLE', id: 6, codec: sample, text: 'sample', doc: 'Carry out actions on a part of the packets.' },
+  recirc: { uapi: 'OVS_ACTION_ATTR_RECIRC', id: 7, codec: u32, text: 'recirc', since: '3.19', doc: 'Start over, with this recirc_id.' },
+  hash: { uapi: 'OVS_ACTION_ATTR_HASH', id: 8, codec: hash, text: 'hash', since: '3.18', doc: 'Compute dp_hash.' },
+  pushMpls: { uapi: 'OVS_ACTION_ATTR_PUSH_MPLS', id: 9, codec: pushMpls, text: 'push_mpls', since: '3.19', doc: 'Push an MPLS label.' },
+  popMpls: { uapi: 'OVS_ACTION_ATTR_POP_MPLS', id: 10, codec: be16, text: 'pop_mpls', since: '3.19', doc: 'Remove an MPLS label.' },
   setMasked: { uapi: 'OVS_ACTION_ATTR_SET_MASKED', id: 11, codec: setMasked, text: 'set', since: '3.19', doc: 'Write some bits of a header.' },
+  ct: { uapi: 'OVS_ACTION_ATTR_CT', id: 12, codec: ct, text: 'ct', since: '4.3', doc: 'Connection tracking.' },
+  trunc: { uapi: 'OVS_ACTION_ATTR_TRUNC', id: 13, codec: u32, text: 'trunc', since: '4.8', doc: 'Cut for the next output.' },
+  pushEth: { uapi: 'OVS_ACTION_ATTR_PUSH_ETH', id: 14, codec: ethernet, text: 'push_eth', since: '4.10', doc: 'Push an Ethernet header.' },
+  popEth: { uapi: 'OVS_ACTION_ATTR_POP_ETH', id: 15, codec: flag, text: 'pop_eth', since: '4.10', doc: 'Remove the Ethernet header.' },
+  ctClear: { uapi: 'OVS_ACTION_ATTR_CT_CLEAR', id: 16, codec: flag, text: 'ct_clear', since: '4.15', doc: 'Forget the conntrack state.' },
+  pushNsh: { uapi: 'OVS_ACTION_ATTR_PUSH_NSH', id: 17, codec: pushNsh, text: 'push_nsh', since: '4.15', doc: 'Push a network service header.' },
+  popNsh: { uapi: 'OVS_ACTION_ATTR_POP_NSH', id: 18, codec: flag, text: 'pop_nsh', since: '4.15', doc: 'Remove the network service header.' },
+  meter: { uapi: 'OVS_ACTION_ATTR_METER', id: 19, codec: u32, text: 'meter', since: '4.15', doc: 'Pass through a meter.' },
+  clone: { uapi: 'OVS_ACTION_ATTR_CLONE', id: 20, codec: list, text: 'clone', since: '4.15', doc: 'Carry out actions on a copy.' },
+  checkPktLen: { uapi: 'OVS_ACTION_ATTR_CHECK_PKT_LEN', id: 21, codec: checkPktLen, text: 'check_pkt_len', since: '5.2', doc: 'Go one way or the other by length.' },
+  addMpls: { uapi: 'OVS_ACTION_ATTR_ADD_MPLS', id: 22, codec: addMpls, text: 'add_mpls', since: '5.5', doc: 'Push an MPLS label before any header.' },
+  decTtl: { uapi: 'OVS_ACTION_ATTR_DEC_TTL', id: 23, codec: decTtl, text: 'dec_ttl', since: '5.12', doc: 'Decrement the TTL.' },
   drop: { uapi: 'OVS_ACTION_ATTR_DROP', id: 24, codec: u32, text: 'drop', since: '6.6', doc: 'Drop, with a reason code.' },
+  psample: { uapi: 'OVS_ACTION_ATTR_PSAMPLE', id: 25, codec: psample, text: 'psample', since: '6.11', doc: 'Send a sample to a group of listeners.' },
 })
 
 /** The actions of a flow, carried out in order. The empty list drops. */
 export const actionList = new AttributeList<ActionSet, Action>(actionRows)
+
+/** The sets of attributes within actions. */
+export const nestedSets = [userspace, sample, ct, nat, checkPktLen, decTtl, psample] as const
 
 /** Whether two lists of actions are the same outputs; false when there is anything else in them. */
 export function sameOutputs(a: readonly Action[], b: readonly Action[]): boolean {

@@ -39,8 +39,8 @@ export interface Spelling {
   none(value: unknown): unknown
   /** Whether nothing counts, so that only verbose text shows the attribute. */
   wild(mask: unknown): boolean
-  /** Whether everything counts. */
-  exact(mask: unknown): boolean
+  /** Whether everything of a value counts. */
+  exact(mask: unknown, value?: unknown): boolean
 }
 
 /** `5`, `0x5/0xff`. The mask is left out when exact. */
@@ -57,43 +57,57 @@ export function scalarSpelling(scalar: Scalar<unknown>): Spelling {
   }
 }
 
-/** `src=80,dst=443/0xff`. A part that is not listed is 0 and does not count. `odd` has the parts with a spelling of their own. */
+/**
+ * `src=80,dst=443/0xff`. A part that is not listed is 0 and does not count. `odd` has the parts with a spelling of their own, `words`
+ * the parts in their order where that is not the struct's, each with what it is called: first as it is printed.
+ */
 export function structSpelling(
   struct: Struct<object>,
   odd: Readonly<Record<string, (scalar: Scalar<unknown>) => Part>>,
+  words?: Readonly<Record<string, readonly [string, ...string[]]>>,
 ): Spelling {
-  const parts = struct.fields.map((field) => ({
-    name: field.name,
-    ...(odd[field.name] ?? part)(field.scalar),
-  }))
-  const wanted = [...parts.map(({ name }) => `'${name}='`), "or ')'"].join(' ')
+  const called = words ?? Object.fromEntries(struct.fields.map(({ name }) => [name, [name] as const]))
+  const parts = Object.entries(called).map(([name, [word, ...others]]) => {
+    const { scalar } = struct.fields.find((field) => field.name === name) as Field
+    return { name, word, others, ...(odd[name] ?? part)(scalar) }
+  })
+  const wanted = [...parts.map(({ word }) => `'${word}='`), "or ')'"].join(' ')
   const all = (mask: unknown, test: (scalar: Scalar<unknown>, mask: unknown) => boolean) =>
     parts.every(({ name, scalar }) => test(scalar, partOf(mask, name) ?? scalar.zero))
   return {
     format: (value, mask, { verbose }) =>
       parts
-        .flatMap(({ name, scalar, format }) => {
+        .flatMap(({ name, word, scalar, format }) => {
           const bits = mask === undefined ? scalar.ones : (partOf(mask, name) ?? scalar.zero)
-          return format(name, partOf(value, name) ?? scalar.zero, bits, verbose === true) ?? []
+          return format(word, partOf(value, name) ?? scalar.zero, bits, verbose === true) ?? []
         })
         .join(','),
     parse: (scanner) => {
       const zeros = parts.map(({ name, scalar }) => [name, scalar.zero])
       const value = Object.fromEntries(zeros)
       const mask = Object.fromEntries(zeros)
-      while (scanner.text[scanner.at] !== ')') {
-        const found = parts.find(({ name }) => scanner.eat(`${name}=`))
+      scanParts(scanner, () => {
+        const found = parts.find(({ word, others }) => {
+          return scanner.eat(`${word}=`) || others.some((other) => scanner.eat(`${other}=`))
+        })
         if (found === undefined) return scanner.fail(`${wanted} expected`)
         const parsed = found.parse(scanner)
         value[found.name] = parsed.value
         mask[found.name] = parsed.mask
-        if (!scanner.eat(',') && scanner.text[scanner.at] !== ')') scanner.fail("',' or ')' expected")
-      }
+      })
       return { value, mask }
     },
     none: () => ({}),
     wild: (mask) => all(mask, isZero),
     exact: (mask) => all(mask, isOnes),
+  }
+}
+
+/** Parts with commas between them, up to the closing parenthesis; one comma may stand before it. */
+export function scanParts(scanner: Scanner, scan: () => void, end = ')'): void {
+  while (scanner.text[scanner.at] !== end) {
+    scan()
+    if (!scanner.eat(',') && scanner.text[scanner.at] !== end) scanner.fail(`',' or '${end}' expected`)
   }
 }
 
@@ -194,13 +208,12 @@ export const vlanSpelling: Spelling = {
   parse: (scanner) => {
     const value: Record<string, number> = { vid: 0, pcp: 0, cfi: 1 }
     const mask: Record<string, number> = { vid: 0, pcp: 0, cfi: 1 }
-    while (scanner.text[scanner.at] !== ')') {
+    scanParts(scanner, () => {
       const found = [...tagParts, { name: 'cfi', ones: 1 }].find(({ name }) => scanner.eat(`${name}=`))
       if (found === undefined) return scanner.fail("'vid=' 'pcp=' 'cfi=' or ')' expected")
       value[found.name] = scanner.integer(found.ones)
       mask[found.name] = scanner.eat('/') ? scanner.integer(found.ones) : found.ones
-      if (!scanner.eat(',') && scanner.text[scanner.at] !== ')') scanner.fail("',' or ')' expected")
-    }
+    })
     return { value, mask }
   },
   none: () => ({ cfi: 0 }),
@@ -265,7 +278,7 @@ export function findUnknown(
   return list?.find((attribute) => attribute.id === id)?.data
 }
 
-function parseScalar(scanner: Scanner, scalar: Scalar<unknown>): Masked {
+export function parseScalar(scanner: Scanner, scalar: Scalar<unknown>): Masked {
   const value = scalar.parse(scanner)
   return { value, mask: scanner.eat('/') ? scalar.parseMask(scanner) : scalar.ones }
 }
@@ -277,6 +290,11 @@ function partOf(value: unknown, name: Field['name']): unknown {
 // Addresses are strings of which one value has many; only the canonical one can be compared.
 function isZero(scalar: Scalar<unknown>, mask: unknown): boolean {
   return mask === scalar.zero || (typeof mask === 'string' && scalar.formatMask(mask) === scalar.zero)
+}
+
+/** Whether every bit of a scalar counts. */
+export function isExactScalar(scalar: Scalar<unknown>, mask: unknown): boolean {
+  return isOnes(scalar, mask)
 }
 
 // An IPv6 label may come with more bits set than it has.

@@ -7,6 +7,9 @@ export type FlagNames = readonly string[]
 /** Conntrack state, as in `ct_state(+trk-new)`. */
 export const ctStateNames: FlagNames = ['new', 'est', 'rel', 'rpl', 'inv', 'trk', 'snat', 'dnat']
 
+/** Flags of a tunnel, as in `flags(-df-csum+key)`. */
+export const tunnelFlagNames: FlagNames = ['oam', 'df', 'csum', 'key']
+
 /** TCP flags, as in `tcp_flags(+syn-ack)`. The last three have no name in TCP either. */
 // biome-ignore format: one list of bits
 export const tcpFlagNames: FlagNames = [

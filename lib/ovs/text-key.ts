@@ -1,4 +1,4 @@
-import type { FlowKey, Ufid, UnknownAttribute } from '../../types/flow.js'
+import type { FlowKey, TunnelKey, Ufid, UnknownAttribute } from '../../types/flow.js'
 import type { Codec, Scalar } from '../netlink/codec.js'
 import { Scanner } from '../netlink/scanner.js'
 import type { Struct } from '../netlink/struct.js'
@@ -13,12 +13,17 @@ import {
   namedPart,
   narrowPart,
   type ParseOptions,
+  type Part,
+  part,
   type Spelling,
   scalarSpelling,
   structSpelling,
   vlanSpelling,
 } from './text-attribute.js'
 import { ctStateNames, tcpFlagNames } from './text-flags.js'
+import { mplsSpelling } from './text-key-mpls.js'
+import { nshSpelling } from './text-key-nsh.js'
+import { tunnelSpelling } from './text-key-tunnel.js'
 import { scanUfid } from './ufid.js'
 
 /** What the text of a match says. */
@@ -38,14 +43,17 @@ export function formatKey(key: FlowKey, mask?: FlowKey, options: FormatOptions =
   let line = ''
   let comma = ''
   let empty = true
-  for (const { text, spelling, value, bits, whenWild } of attributesOf(key, mask)) {
+  // Which packets there are is then said already.
+  let typed = false
+  for (const { name, text, spelling, value, bits, whenWild } of attributesOf(key, mask)) {
     empty = false
     const wild = mask !== undefined && (bits === undefined || spelling.wild(bits))
     if (options.verbose || !wild || whenWild === 'all') {
       const counting = mask === undefined ? undefined : (bits ?? spelling.none(value))
       line += `${comma}${text}(${spelling.format(value, counting, options)})`
       comma = ','
-    } else if (whenWild === 'name') {
+      if (name === 'packetType') typed = true
+    } else if (whenWild === 'name' && !typed) {
       // No comma follows when it comes first. That is how OVS prints it, and it reads it, too.
       line += `${comma}${text}()`
     }
@@ -89,9 +97,16 @@ export function scanKey(scanner: Scanner, options: ParseOptions, depth = 0): Par
     }
     const attribute = scanAttribute(scanner, options, depth)
     if (attribute === undefined) return ufid === undefined ? { key, mask } : { ufid, key, mask }
-    if (!add(key, attribute, attribute.value)) failTwice(scanner, from)
+    if (!add(key, attribute, whole(attribute))) failTwice(scanner, from)
     add(mask, attribute, attribute.mask)
   }
+}
+
+/** A tunnel that is matched has a TTL, which the kernel insists on and OVS leaves out of its text when it does not count. */
+function whole({ name, value }: ParsedAttribute): unknown {
+  if (name !== 'tunnel') return value
+  const { ttl, ipv4InfoBridge } = value as TunnelKey
+  return ttl === undefined && ipv4InfoBridge === undefined ? { ...(value as TunnelKey), ttl: 0 } : value
 }
 
 /** One attribute read from text; `name` is its property, or `unknown`. */
@@ -118,7 +133,7 @@ export function scanAttribute(
   const { name, id, spelling } = entry
   const { value, mask } = spelling.parse(scanner, options, depth)
   scanner.expect(')')
-  return { name, id, value, mask, exact: spelling.exact(mask) }
+  return { name, id, value, mask, exact: spelling.exact(mask, value) }
 }
 
 /** A key with only this attribute, for the value or for the mask. */
@@ -202,6 +217,18 @@ function labelSpelling(scalar: Scalar<unknown>): Spelling {
   return scalarSpelling({ ...scalar, parse, parseMask: parse })
 }
 
+/** OVS prints these two without a value when there is no mask to say that they count. */
+function emptySpelling(scalar: Scalar<unknown>): Spelling {
+  const plain = scalarSpelling(scalar)
+  return {
+    ...plain,
+    parse: (scanner, options, depth) => {
+      if (scanner.text[scanner.at] === ')') return { value: scalar.zero, mask: scalar.zero }
+      return plain.parse(scanner, options, depth)
+    },
+  }
+}
+
 const encapSpelling: Spelling = {
   format: (value, mask, { verbose }) => {
     const text = formatKey(value as FlowKey, mask as FlowKey | undefined, { verbose })
@@ -222,10 +249,42 @@ const encapSpelling: Spelling = {
 const oddAttributes: { readonly [K in keyof FlowKey]?: (codec: Codec<unknown>) => Spelling } = {
   inPort: (codec) => inPortSpelling(codec as Scalar<unknown>),
   ctState: (codec) => flagsSpelling(codec as Scalar<unknown>, ctStateNames, { numbersIfVerbose: true }),
+  ctZone: (codec) => emptySpelling(codec as Scalar<unknown>),
+  ctMark: (codec) => emptySpelling(codec as Scalar<unknown>),
   ctLabels: (codec) => labelSpelling(codec as Scalar<unknown>),
+  ctTuple4: (codec) => structSpelling(codec as Struct<object>, {}, tupleWords('tp_src', 'tp_dst')),
+  ctTuple6: (codec) => structSpelling(codec as Struct<object>, {}, tupleWords('src_port', 'dst_port')),
+  tunnel: () => tunnelSpelling,
   vlan: () => vlanSpelling,
   encap: () => encapSpelling,
+  nsh: () => nshSpelling,
+  mpls: () => mplsSpelling,
+  ndExtensions: (codec) =>
+    structSpelling(
+      codec as Struct<object>,
+      { reserved: alwaysPart },
+      {
+        reserved: ['nd_reserved'],
+        optionsType: ['nd_options_type'],
+      },
+    ),
   tcpFlags: (codec) => flagsSpelling(codec as Scalar<unknown>, tcpFlagNames, { numbersIfVerbose: false }),
+}
+
+/** OVS prints the ports of a tuple by one name for IPv4 and by another for IPv6, and reads only the first. */
+function tupleWords(src: string, dst: string): Record<string, [string, ...string[]]> {
+  return {
+    src: ['src'],
+    dst: ['dst'],
+    proto: ['proto'],
+    tpSrc: [src, 'tp_src', 'src_port'],
+    tpDst: [dst, 'tp_dst', 'dst_port'],
+  }
+}
+
+/** OVS does not look at the mask of this part. */
+function alwaysPart(scalar: Scalar<unknown>): Part {
+  return { ...part(scalar), format: (name, value) => `${name}=0x${(value as number).toString(16)}` }
 }
 
 const oddParts = { frag: namedPart, label: narrowPart(20) }
@@ -234,7 +293,12 @@ const oddParts = { frag: namedPart, label: narrowPart(20) }
  * What is shown of attributes that do not count. That there is an Ethernet header tells a frame from a bare IP packet; what is
  * nested may count in part.
  */
-const shownWhenWild: { readonly [K in keyof FlowKey]?: 'name' | 'all' } = { ethernet: 'name', encap: 'all' }
+const shownWhenWild: { readonly [K in keyof FlowKey]?: 'name' | 'all' } = {
+  tunnel: 'all',
+  ethernet: 'name',
+  encap: 'all',
+  nsh: 'all',
+}
 
 function spellingOf({ name, text, codec }: NamedRow): Spelling {
   if (text === undefined) return bytesSpelling(codec)
@@ -262,6 +326,7 @@ function unknownEntry(scanner: Scanner, word: string): Entry | undefined {
 }
 
 interface Attribute {
+  readonly name: string
   readonly text: string
   readonly spelling: Spelling
   readonly value: unknown
@@ -276,11 +341,11 @@ function* attributesOf(key: FlowKey, mask: FlowKey | undefined): Generator<Attri
     const value = (key as Record<string, unknown>)[name]
     if (value === undefined) continue
     const bits = (mask as Record<string, unknown> | undefined)?.[name]
-    yield { text, spelling, value, bits, whenWild: shownWhenWild[name as keyof FlowKey] }
+    yield { name, text, spelling, value, bits, whenWild: shownWhenWild[name as keyof FlowKey] }
   }
   for (const { id, data } of key.unknown ?? []) {
     const bits = findUnknown(mask?.unknown, id)
-    yield { text: `key${id}`, spelling: unknownSpelling, value: data, bits }
+    yield { name: 'unknown', text: `key${id}`, spelling: unknownSpelling, value: data, bits }
   }
 }
 

@@ -6,33 +6,14 @@ import type { FlowSpec, PutMode } from '../../types/op.js'
 import { DpifError } from '../errors.js'
 import { u32 } from '../netlink/integers.js'
 import { AttributeCursor } from '../netlink/reader.js'
-import type { Struct } from '../netlink/struct.js'
 import { Writer } from '../netlink/writer.js'
 import { actionList } from './action.js'
+import { exactMask } from './exact-mask.js'
 import { flowKey } from './key.js'
 import { parseActions, parseKey } from './text.js'
 import { ParsedUfid, ufidOfKey } from './ufid.js'
 
-/** The mask that matches every attribute of `key` exactly: what the kernel takes an absent mask for. */
-export function exactMask(key: FlowKey): FlowKey {
-  const mask: Record<string, unknown> = {}
-  for (const { name, codec } of flowKey.rows) {
-    const value = (key as Record<string, unknown>)[name]
-    if (value === undefined) continue
-    if (name === 'encap') mask.encap = exactMask(value as FlowKey)
-    else
-      mask[name] =
-        'fields' in codec ? onesOf(codec as Struct<object>) : (codec as unknown as { ones: unknown }).ones
-  }
-  if (key.unknown !== undefined) {
-    mask.unknown = key.unknown.map(({ id, data }) => ({ id, data: new Uint8Array(data.length).fill(0xff) }))
-  }
-  return mask as FlowKey
-}
-
-function onesOf(codec: Struct<object>): object {
-  return Object.fromEntries(codec.fields.map(({ name, scalar }) => [name, scalar.ones]))
-}
+export { exactMask } from './exact-mask.js'
 
 /** What identifies a flow: its ufid, or its key in any spelling. */
 export interface Identified {

@@ -59,9 +59,9 @@ const wrongs: readonly Wrong[] = [
   { name: 'a fragment type that is none', key: `${ip4},ipv4(frag=no)`, plus: { ipv4: { frag: 3 } } },
   { name: 'an Ethernet type that is a length', key: 'eth(),eth_type(0x0100)' },
   { name: 'an attribute nobody knows', key: 'eth(),eth_type(0x88b5)', plus: { unknown: [{ id: 60, data: new Uint8Array(4) }] } },
-  { name: 'a rewrite of what is not matched', key: 'eth(),eth_type(0x88b5)', actions: 'set(ipv4(ttl=3/0xff))' },
-  { name: 'a rewrite of UDP before TCP', key: `${ip4},ipv4(proto=6,frag=no),tcp(),tcp_flags(0/0)`, actions: 'set(udp(dst=3/0xffff))' },
-  { name: 'a tag without its CFI', key: 'eth(),eth_type(0x88b5)', actions: 'push_vlan(vid=3,pcp=0,cfi=0)' },
+  { name: 'a rewrite of what is not matched', key: 'eth(),eth_type(0x88b5)', actions: 'set(ipv4(ttl=3/0xff))', path: 'actions[0].setMasked.ipv4' },
+  { name: 'a rewrite of UDP before TCP', key: `${ip4},ipv4(proto=6,frag=no),tcp(),tcp_flags(0/0)`, actions: 'set(udp(dst=3/0xffff))', path: 'actions[0].setMasked.udp' },
+  { name: 'a tag without its CFI', key: 'eth(),eth_type(0x88b5)', actions: 'push_vlan(vid=3,pcp=0,cfi=0)', path: 'actions[0].pushVlan.cfi' },
 ]
 
 async function count(dpif: Dpif): Promise<number> {

@@ -5,10 +5,10 @@ import { beginMessage, endMessage, flags } from '../../lib/netlink/message.js'
 import { messagesOf } from '../../lib/netlink/reader.js'
 import type { AttributeSet } from '../../lib/netlink/table.js'
 import { Writer } from '../../lib/netlink/writer.js'
-import { actionList } from '../../lib/ovs/action.js'
+import { actionList, nestedSets } from '../../lib/ovs/action.js'
 import { datapath } from '../../lib/ovs/datapath.js'
 import { flow } from '../../lib/ovs/flow.js'
-import { flowKey } from '../../lib/ovs/key.js'
+import { flowKey, nshKey, tunnelKey, vxlanKey } from '../../lib/ovs/key.js'
 import { vport } from '../../lib/ovs/vport.js'
 import { actionEnvelope, actionKinds } from '../../lib/tc/action/index.js'
 import { flower } from '../../lib/tc/flower.js'
@@ -19,7 +19,11 @@ const sets = [
   vport.body,
   flow.body,
   flowKey,
+  tunnelKey,
+  vxlanKey,
+  nshKey,
   actionList.set,
+  ...nestedSets,
   flower,
   actionEnvelope,
   tcMessage.body,

@@ -2,11 +2,9 @@ import fc from 'fast-check'
 import t from 'tap'
 import type { FlowKey } from '../../types/flow.js'
 import { DpifError } from '../../lib/errors.js'
-import type { Scalar } from '../../lib/netlink/codec.js'
-import type { Struct } from '../../lib/netlink/struct.js'
-import { Writer } from '../../lib/netlink/writer.js'
 import { flowKey } from '../../lib/ovs/key.js'
 import { formatKey, parseKey } from '../../lib/ovs/text.js'
+import { counting, encode, match, same } from './text-key-arbitrary.js'
 
 // What the parser and the formatter of Open vSwitch 3.1.0 (lib/odp-util.c) made of each text: printed plain, printed with -m.
 // biome-ignore format: one fact per line
@@ -39,6 +37,15 @@ const facts: readonly (readonly [text: string, plain: string, verbose: string])[
   ['udp(dst=53)', 'udp(dst=53)', 'udp(src=0/0,dst=53)'],
   ['icmp(type=8,code=0/0),icmpv6(type=135)', 'icmp(type=8),icmpv6(type=135)', 'icmp(type=8,code=0/0),icmpv6(type=135,code=0/0)'],
   ['arp(sip=1.2.3.4,op=1/3)', 'arp(sip=1.2.3.4,op=1/0x3)', 'arp(sip=1.2.3.4,tip=0.0.0.0/0.0.0.0,op=1/0x3,sha=00:00:00:00:00:00/00:00:00:00:00:00,tha=00:00:00:00:00:00/00:00:00:00:00:00)'],
+  ['sctp(src=5000/0xff00,dst=1)', 'sctp(src=5000/0xff00,dst=1)', 'sctp(src=5000/0xff00,dst=1)'],
+  ['nd(target=fe80::1,sll=00:11:22:33:44:55,tll=00:00:00:00:00:00/ff:00:00:00:00:00)', 'nd(target=fe80::1,sll=00:11:22:33:44:55,tll=00:00:00:00:00:00/ff:00:00:00:00:00)', 'nd(target=fe80::1,sll=00:11:22:33:44:55,tll=00:00:00:00:00:00/ff:00:00:00:00:00)'],
+  ['nd(sll=1:2:3:4:5:6)', 'nd(sll=01:02:03:04:05:06)', 'nd(target=::/::,sll=01:02:03:04:05:06,tll=00:00:00:00:00:00/00:00:00:00:00:00)'],
+  ['nd_ext(nd_reserved=0x1234,nd_options_type=2)', 'nd_ext(nd_reserved=0x1234,nd_options_type=2)', 'nd_ext(nd_reserved=0x1234,nd_options_type=2)'],
+  ['nd_ext(nd_options_type=2/0x3)', 'nd_ext(nd_reserved=0x0,nd_options_type=2/0x3)', 'nd_ext(nd_reserved=0x0,nd_options_type=2/0x3)'],
+  ['ct_tuple4(src=10.0.0.1,dst=10.0.0.0/255.0.0.0,proto=6,tp_src=80,tp_dst=443/0xff)', 'ct_tuple4(src=10.0.0.1,dst=10.0.0.0/255.0.0.0,proto=6,tp_src=80,tp_dst=443/0xff)', 'ct_tuple4(src=10.0.0.1,dst=10.0.0.0/255.0.0.0,proto=6,tp_src=80,tp_dst=443/0xff)'],
+  ['ct_tuple6(src=fe80::1,proto=17,tp_dst=53)', 'ct_tuple6(src=fe80::1,proto=17,dst_port=53)', 'ct_tuple6(src=fe80::1,dst=::/::,proto=17,src_port=0/0,dst_port=53)'],
+  ['packet_type(ns=1,id=0x800),eth(),eth_type(0x0800)', 'packet_type(ns=1,id=0x800),eth_type(0x0800)', 'packet_type(ns=1,id=0x800),eth(src=00:00:00:00:00:00/00:00:00:00:00:00,dst=00:00:00:00:00:00/00:00:00:00:00:00),eth_type(0x0800)'],
+  ['packet_type(ns=0/0,id=0/0),eth()', 'eth()', 'packet_type(ns=0/0,id=0/0),eth(src=00:00:00:00:00:00/00:00:00:00:00:00,dst=00:00:00:00:00:00/00:00:00:00:00:00)'],
 ]
 
 // Dumps of a kernel, as ovs-dpctl printed them.
@@ -72,7 +79,9 @@ t.test('every sample of every row goes to text and back', async (t) => {
     const { frag = 0, label = 0 } = sample as { frag?: number; label?: number }
     return frag < 3 && label <= 0xfffff && !(name === 'tcpFlags' && (sample as number) > 0xfff)
   }
-  for (const row of flowKey.rows) {
+  // A tunnel gets a TTL, a header its type, and a stack cannot be empty; test/ovs/text-key-nested.test.ts is about them.
+  const nested = ['tunnel', 'nsh', 'mpls']
+  for (const row of flowKey.rows.filter(({ name }) => !nested.includes(name))) {
     for (const sample of row.codec.samples) {
       if (!speakable(row.name, sample) || (row.name === 'ctState' && (sample as number) > 0xff)) continue
       const key: FlowKey = { [row.name]: sample }
@@ -252,74 +261,3 @@ t.test('whatever the key and the mask, verbose text says it all', async () => {
     }),
   )
 })
-
-function encode(key: FlowKey): string {
-  const writer = new Writer()
-  flowKey.write(writer, key)
-  return Buffer.from(writer.take()).toString('hex')
-}
-
-function same(actual: string, expected: string): void {
-  if (actual !== expected) throw new Error(`${actual} is not ${expected}`)
-}
-
-/** Fragment types and TCP flags that do not count are the only values that no text shows. */
-function counting(key: FlowKey, mask: FlowKey): FlowKey {
-  const part = <T extends { frag?: number }>(value: T | undefined, bits: { frag?: number } | undefined) =>
-    value && { ...value, frag: (value.frag ?? 0) & (bits?.frag ?? 0) }
-  const { ipv4, ipv6, tcpFlags, encap, ...rest } = key
-  return {
-    ...rest,
-    ...(ipv4 && { ipv4: part(ipv4, mask.ipv4) }),
-    ...(ipv6 && { ipv6: part(ipv6, mask.ipv6) }),
-    ...(tcpFlags !== undefined && { tcpFlags: tcpFlags & (mask.tcpFlags ?? 0) }),
-    ...(encap && { encap: counting(encap, mask.encap ?? {}) }),
-  } as FlowKey
-}
-
-/** Any key with a mask for each of its attributes, as far as text can say it. */
-function match(depth: number): fc.Arbitrary<{ key: FlowKey; mask: FlowKey }> {
-  const pairs = flowKey.rows.map((row) => {
-    if (row.name === 'encap') {
-      const inner = depth === 0 ? fc.constant({ key: {}, mask: {} }) : match(depth - 1)
-      return inner.map(({ key, mask }) => [row.name, key, mask] as const)
-    }
-    const value = values(row.name, row.codec as Struct<object>, false)
-    const mask = values(row.name, row.codec as Struct<object>, true)
-    return fc.tuple(value, mask).map(([value, mask]) => [row.name, value, mask] as const)
-  })
-  return fc
-    .tuple(...pairs.map((pair) => fc.option(pair, { nil: undefined })))
-    .map((list) => list.filter((item) => item !== undefined))
-    .map((list) => ({
-      key: Object.fromEntries(list.map(([name, value]) => [name, value])),
-      mask: Object.fromEntries(list.map(([name, , mask]) => [name, mask])),
-    }))
-}
-
-function values(
-  name: string,
-  codec: Struct<object> | Scalar<unknown>,
-  asMask: boolean,
-): fc.Arbitrary<unknown> {
-  if (name === 'vlan') {
-    const cfi = asMask ? fc.constant(1) : fc.nat(1)
-    return fc.record({ vid: fc.nat(0xfff), pcp: fc.nat(7), cfi })
-  }
-  if ('fields' in codec) {
-    const parts = codec.fields.map((field) => [
-      field.name,
-      values(field.name, field.scalar as Scalar<unknown>, asMask),
-    ])
-    return fc.record(Object.fromEntries(parts))
-  }
-  if (name === 'frag') return asMask ? fc.constantFrom(0, 0xff) : fc.nat(2)
-  if (name === 'ctState') return asMask ? fc.oneof(fc.nat(0xff), fc.constant(0xffffffff)) : fc.nat(0xff)
-  // Exact flags have a mask of 16 bits, of which 12 exist.
-  if (name === 'tcpFlags') return asMask ? fc.oneof(fc.nat(0xffe), fc.constant(0xffff)) : fc.nat(0xfff)
-  if (name === 'label') return fc.nat(0xfffff)
-  return fc.oneof(
-    fc.constantFrom(codec.zero, codec.ones),
-    fc.uint8Array({ minLength: codec.size, maxLength: codec.size }).map((data) => codec.take(data, 0)),
-  )
-}

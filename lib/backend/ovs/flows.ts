@@ -7,10 +7,11 @@ import { beginMessage, endMessage, flags } from '../../netlink/message.js'
 import { messagesOf } from '../../netlink/reader.js'
 import { Writer } from '../../netlink/writer.js'
 import { actionList } from '../../ovs/action.js'
+import { actionViolationsOf } from '../../ovs/action-rules.js'
 import { commands, ovsHeader } from '../../ovs/family.js'
 import { flow as flowFamily, ufidFlags } from '../../ovs/flow.js'
 import { flowKey } from '../../ovs/key.js'
-import { violationsOf } from '../../ovs/rules.js'
+import { type Violation, violationsOf } from '../../ovs/rules.js'
 import { putUfid, ufidOfWords } from '../../ovs/ufid.js'
 import { inputFailure } from '../../ovs/view.js'
 import { CounterColumns } from '../../memory/counters.js'
@@ -164,8 +165,7 @@ export class OvsBackend implements Backend {
     if (failure.errno !== EINVAL || flow === undefined)
       return kernelFailure(attempt, failure, { backend: 'ovs' })
     try {
-      const { key, mask } = decoded(flow)
-      const [violation] = violationsOf(key, mask)
+      const [violation] = violations(decoded(flow))
       if (violation === undefined) return kernelFailure(attempt, failure, { backend: 'ovs' })
       return kernelFailure(attempt, failure, {
         backend: 'ovs',
@@ -224,7 +224,7 @@ export class OvsBackend implements Backend {
 
   /** The kernel's rules are the kernel's to judge: here, only what it is known to refuse. */
   objections(flow: FlowView): Failure[] {
-    return violationsOf(flow.key, flow.mask).map(({ path, problem }) => ({
+    return violations(flow).map(({ path, problem }) => ({
       code: 'INVALID',
       message: problem,
       path,
@@ -303,6 +303,10 @@ function writeNested<T>(writer: Writer, id: number, codec: Pick<Codec<T>, 'write
   const at = writer.begin(id)
   codec.write(writer, value)
   writer.end(at)
+}
+
+function violations({ key, mask, actions }: FlowView): Violation[] {
+  return [...violationsOf(key, mask), ...actionViolationsOf(actions, key, mask)]
 }
 
 /** Raw attributes go down unread. Now that it matters: throws BAD_MESSAGE when they are none. */
