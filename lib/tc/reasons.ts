@@ -16,6 +16,10 @@ export const reasons: Readonly<Record<ReasonCode, ReasonRow>> = {
     meaning: 'The kernel refuses this combination of values in TC.',
     advice: 'Say it with the values the sentence names, or leave the flow to openvswitch.',
   },
+  LOST_VALUE: {
+    meaning: 'TC would do it, but has no place to keep what is said, so it could not be read back.',
+    advice: 'Leave it out where it does not matter, or leave the flow to openvswitch.',
+  },
   NEEDS_EXACT: {
     meaning: 'flower looks at the field only when another one is matched exactly.',
     advice: 'Match the other field too.',
@@ -38,6 +42,10 @@ export const reasons: Readonly<Record<ReasonCode, ReasonRow>> = {
     meaning: 'No action of TC does the same.',
     advice: 'Leave the flow to openvswitch.',
   },
+  ORDER: {
+    meaning: 'TC can do it only at another place in the list of actions.',
+    advice: 'Put the actions in the order the sentence names, or leave the flow to openvswitch.',
+  },
   PARTIAL_MASK: {
     meaning: 'TC takes all bits of the field or none, and the mask has some.',
     advice: 'Fill the mask, or clear it.',
@@ -59,8 +67,15 @@ export const reasons: Readonly<Record<ReasonCode, ReasonRow>> = {
     meaning: 'A rewrite breaks a checksum, and TC is not told enough to mend it.',
     advice: 'Match the IP protocol exactly, and frag=no.',
   },
+  UNPROVEN: {
+    meaning: 'TC does the same only for some of the packets that match.',
+    advice: 'Match what the sentence names.',
+  },
   VALUE_TOO_LARGE: {
     meaning: "The value does not fit TC's field.",
     advice: 'Leave the flow to openvswitch.',
   },
 }
+
+/** How a check says what stands against a flow: where, why, and in a sentence. */
+export type Report = (path: string, reason: ReasonCode, problem: string) => void

@@ -13,6 +13,7 @@ import { putUfid } from '../../ovs/ufid.js'
 import { actionEnvelope } from '../../tc/action/index.js'
 import { flower } from '../../tc/flower.js'
 import { matchRows } from '../../tc/match.js'
+import { sameTunnelShape } from '../../tc/match-tunnel.js'
 import { filterInfo, tcMessage } from '../../tc/message.js'
 import type { Template } from '../templates.js'
 import type { FilterId } from './identity.js'
@@ -35,7 +36,8 @@ export class FilterTemplate implements Template {
   /** A template out of the message of a filter that was just written; undefined when flows like it have no fixed shape. */
   static from(message: Uint8Array, flow: FlowView, choice: Choice, id: FilterId): FilterTemplate | undefined {
     const { key, actions } = flow
-    if (key.vlan !== undefined || key.encap !== undefined || !actions.every(isShapeless)) return undefined
+    if (key.vlan !== undefined || key.encap !== undefined || key.mpls !== undefined) return undefined
+    if (!actions.every(isShapeless)) return undefined
     return new FilterTemplate(message, flow, choice, id)
   }
 
@@ -69,6 +71,7 @@ export class FilterTemplate implements Template {
     const a = this.#flow
     return (
       flowKey.same(flow.mask, a.mask) &&
+      flow.mask.tunnel === a.mask.tunnel &&
       choice?.skip === this.#choice.skip &&
       (flow.actions === a.actions || sameOutputs(flow.actions, a.actions)) &&
       sameShape(flow.key, a.key)
@@ -103,7 +106,7 @@ function offsetsOf(
 /** A whole-header set may have to agree with the key's values, so it is looked at every time. */
 const isShapeless = (action: Action): boolean => action.set === undefined
 
-/** What objections depend on beside the mask: ports, types, protocols, fragments, and which headers there are. */
+/** What objections and places depend on beside the mask: ports, types, protocols, fragments, states, and which headers there are. */
 function sameShape(a: FlowKey, b: FlowKey): boolean {
   const ipA = a.ipv4 ?? a.ipv6
   const ipB = b.ipv4 ?? b.ipv6
@@ -119,6 +122,9 @@ function sameShape(a: FlowKey, b: FlowKey): boolean {
     (a.ipv6 === undefined) === (b.ipv6 === undefined) &&
     a.vlan === undefined &&
     a.encap === undefined &&
+    a.mpls === undefined &&
+    a.ctState === b.ctState &&
+    sameTunnelShape(b.tunnel, a.tunnel) &&
     a.unknown === b.unknown
   )
 }
