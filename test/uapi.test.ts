@@ -168,7 +168,7 @@ t.test('every number is the one in the kernel headers', async (t) => {
     } else t.equal(error, undefined, `${uapi} is ${value}`)
   })
   t.ok(facts.length > 150, `${facts.length} numbers were compared`)
-  t.ok(newer.length < 10, `the headers know all but ${newer.join(', ')}`)
+  t.ok(newer.length < 15, `the headers know all but ${newer.join(', ')}`)
 })
 
 t.test('a wrong number would be noticed', async (t) => {

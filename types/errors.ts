@@ -28,6 +28,7 @@ export type ErrorCode =
 export type ReasonCode =
   | 'FRAGMENT_L4'
   | 'KERNEL_RULE'
+  | 'LOST_VALUE'
   | 'NEEDS_EXACT'
   | 'NEEDS_KERNEL'
   | 'NOT_HERE_YET'
@@ -35,12 +36,14 @@ export type ReasonCode =
   | 'NO_IN_PORT'
   | 'NO_PORT'
   | 'NO_TC_ACTION'
+  | 'ORDER'
   | 'PARTIAL_MASK'
   | 'PORT_NOT_IN_TC'
   | 'TOO_DEEP'
   | 'TOO_MANY'
   | 'TOO_WIDE'
   | 'UNKNOWN_CHECKSUM'
+  | 'UNPROVEN'
   | 'VALUE_TOO_LARGE'
 
 /** What is known of a failure beyond its code. */

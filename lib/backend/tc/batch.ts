@@ -9,7 +9,7 @@ import { kernelFailure } from '../failure.js'
 import { Templates } from '../templates.js'
 import { FilterFlow, monotonicMs } from './filter.js'
 import type { FilterTemplate } from './template.js'
-import type { PortTable } from './translate.js'
+import type { PortTable } from './action/index.js'
 
 /** Messages of one exchange, and the number of each. */
 export class Batch {

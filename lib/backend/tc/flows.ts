@@ -22,7 +22,7 @@ import { filterObjections, translateFilter, writeFilter } from './message.js'
 import { Ports } from './ports.js'
 import { sweepFilters } from './sweep.js'
 import { Qdiscs } from './qdisc.js'
-import { portObjection } from './translate.js'
+import { portObjection } from './action/index.js'
 
 /**
  * Flows as TC flower filters on the ingress of their port, reached over rtnetlink.

@@ -1,5 +1,5 @@
 import type { Port } from '../../../types/port.js'
-import type { PortTable } from './translate.js'
+import type { PortTable } from './action/index.js'
 
 /** The ports of the datapath, by both their numbers. */
 export class Ports implements PortTable {
