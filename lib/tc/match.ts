@@ -167,7 +167,7 @@ export function writeMatch(writer: Writer, outerKey: FlowKey, outerMask: FlowKey
     else writeRow(writer, row, key, mask)
   }
   if (mask.sctp !== undefined) for (const row of sctpRows) writeRow(writer, row, key, mask)
-  const fragment = (mask.ipv4?.frag ?? mask.ipv6?.frag) ? (key.ipv4 ?? key.ipv6)?.frag : undefined
+  const fragment = (mask.ipv4?.frag ?? mask.ipv6?.frag) ? ((key.ipv4 ?? key.ipv6)?.frag ?? 0) : undefined
   const flags = fragment === undefined ? undefined : fragments[fragment]
   if (flags !== undefined) {
     put(writer, oddRows.flags.id, be32, flags.flags)

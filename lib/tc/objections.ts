@@ -66,7 +66,7 @@ function reportRecirculation(key: FlowKey, mask: FlowKey, report: Report): void 
 }
 
 function reportTags(key: FlowKey, tags: readonly Tag[], supports: Supports, report: Report): void {
-  const innermost = tags.at(-1)?.next.value ?? key.etherType
+  const innermost = tags.length > 0 ? tags.at(-1)?.next.value : key.etherType
   if (innermost === etherTypes.VLAN || innermost === etherTypes.QINQ)
     report('vlan', 'NO_FLOWER_KEY', 'a tag that is cut short')
   if (tags.length > MAX_TAGS) report('encap', 'TOO_DEEP', `more than ${MAX_TAGS} VLAN tags`)
@@ -168,7 +168,7 @@ function reportFragments(key: FlowKey, mask: FlowKey, prefix: string, report: Re
   const name = key.ipv6 === undefined ? 'ipv4' : 'ipv6'
   const path = `${prefix}${name}.frag`
   const bits = mask[name]?.frag
-  const value = bits ? key[name]?.frag : undefined
+  const value = bits ? (key[name]?.frag ?? 0) : undefined
   if (bits && bits !== 0xff) report(path, 'PARTIAL_MASK', 'some bits of the fragment type; all or none')
   if (name === 'ipv6' && value) report(path, 'NO_FLOWER_KEY', 'IPv6 fragments')
   const l4 = l4Attributes.find((attribute) => counts(mask[attribute]))

@@ -338,6 +338,8 @@ t.test('a first fragment, a later one, none, and what lies between', async (t) =
     for (const bits of tortures(u8, random)) {
       const v4 = { key: { ...ip.key, ipv4: { frag } }, mask: { ...ip.mask, ipv4: { frag: bits } } }
       t.equal(verdict(v4.key, v4.mask, ['ipv4.frag']), undefined)
+      // A part left out is 0.
+      if (frag === 0) t.equal(verdict({ ...ip.key, ipv4: {} }, v4.mask, ['ipv4.frag']), undefined)
       const key = { ...outer.key, etherType: 0x86dd, ipv6: { frag } }
       t.equal(verdict(key, { ...ip.mask, ipv6: { frag: bits } }, ['ipv6.frag']), undefined)
     }
