@@ -94,11 +94,18 @@ function reportTags(key: FlowKey, tags: readonly Tag[], supports: Supports, repo
 }
 
 /** What the layers and the rules of their own account for. */
-const elsewhere = new Set(['recircId', 'inPort', 'etherType', 'vlan', 'encap', 'ipv4.frag', 'ipv6.frag'])
+const elsewhere = new Set(['recircId', 'inPort', 'etherType', 'vlan', 'encap'])
 const ruled = new Set(['tunnel', 'ctState', 'mpls'])
-const matchable = new Set(
-  matchRows.map(({ attribute, part }) => (part === undefined ? attribute : `${attribute}.${part}`)),
-)
+/** The parts of an attribute that have a row or a rule; one that is a field itself has an empty name. */
+const known = new Map<string, Set<string>>([
+  ['ipv4', new Set(['frag'])],
+  ['ipv6', new Set(['frag'])],
+])
+for (const { attribute, part = '' } of matchRows) {
+  const parts = known.get(attribute)
+  if (parts === undefined) known.set(attribute, new Set([part]))
+  else parts.add(part)
+}
 
 /** Mask bits no row and no special rule speaks for: `outer` attributes belong to the outer key, headers to the innermost one. */
 function reportUnmatched(
@@ -118,17 +125,15 @@ function reportUnmatched(
     }
     const here = outerAttributes.has(attribute) ? outer : headers
     if (here && ruled.has(attribute)) continue
-    const plain = typeof bits !== 'object' || Array.isArray(bits)
-    if (plain) {
-      if (!(here && matchable.has(attribute)) && counts(bits))
+    const parts = here ? known.get(attribute) : undefined
+    if (typeof bits !== 'object' || Array.isArray(bits)) {
+      if (parts === undefined && counts(bits))
         report(`${prefix}${attribute}`, 'NO_FLOWER_KEY', 'flower has no such match')
       continue
     }
-    for (const [part, value] of Object.entries(bits as object)) {
-      const path = `${attribute}.${part}`
-      const known = elsewhere.has(path) || matchable.has(path)
-      if (!(here && known) && counts(value))
-        report(`${prefix}${path}`, 'NO_FLOWER_KEY', 'flower has no such match')
+    for (const [part, value] of Object.entries(bits)) {
+      if (!parts?.has(part) && counts(value))
+        report(`${prefix}${attribute}.${part}`, 'NO_FLOWER_KEY', 'flower has no such match')
     }
   }
 }
