@@ -11,7 +11,7 @@ import { foreign, type Read, Reading } from './reading.js'
 import { refused } from './refused.js'
 import { readPedit, translateSet, translateSetMasked } from './rewrite.js'
 import { readSample, translateClone, translatePsample, translateSample } from './sample.js'
-import type { Abilities, Frame, PortTable } from './surroundings.js'
+import type { Frame, PortTable } from './surroundings.js'
 import { type ActionObjection, type Translate, Translation, type Walk } from './translation.js'
 import { translateDecTtl } from './ttl.js'
 import { readTunnelKey } from './tunnel.js'
@@ -41,9 +41,8 @@ export function translateActions(
   actions: readonly Action[],
   frame: Frame,
   ports: PortTable,
-  abilities: Abilities = {},
 ): { readonly actions: readonly TcAction[]; readonly objections: readonly ActionObjection[] } {
-  const translation = new Translation(frame, ports, abilities)
+  const translation = new Translation(frame, ports)
   const walk: Walk = (list, path, last) => {
     list.forEach((action, index) => {
       const name = Object.keys(action)[0] as keyof ActionSet
@@ -87,12 +86,8 @@ const translators: { readonly [K in keyof ActionSet]-?: Translate<NonNullable<Ac
 }
 
 /** TC actions as OVS actions. Those without an OVS form, and the end of a filter that leaves a packet to others, are unknown ones. */
-export function readActions(
-  list: readonly TcAction[],
-  ports: PortTable,
-  abilities: Abilities = {},
-): readonly Action[] {
-  const { actions, ended } = new Reading(list, ports, abilities, readOne).range(0, list.length)
+export function readActions(list: readonly TcAction[], ports: PortTable): readonly Action[] {
+  const { actions, ended } = new Reading(list, ports, readOne).range(0, list.length)
   return ended ? actions : [...actions, foreign('no end')]
 }
 

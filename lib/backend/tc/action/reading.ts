@@ -15,12 +15,11 @@ export class Reading {
   constructor(
     list: readonly TcAction[],
     ports: PortTable,
-    abilities: Abilities,
     readOne: (action: TcAction, reading: Reading) => readonly Action[],
   ) {
     this.list = list
     this.ports = ports
-    this.abilities = abilities
+    this.abilities = ports.abilities ?? {}
     this.#readOne = readOne
   }
 

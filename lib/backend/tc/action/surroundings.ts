@@ -2,12 +2,6 @@ import type { FlowKey, Mac } from '../../../../types/flow.js'
 import type { Port } from '../../../../types/port.js'
 import type { Supports } from '../../../tc/features.js'
 
-/** The ports of the datapath, by both their numbers. */
-export interface PortTable {
-  byNumber(number: number): Port | undefined
-  byIfindex(ifindex: number): Port | undefined
-}
-
 /** The match the actions stand behind, and the cookie that names the flow. */
 export interface Frame {
   readonly key: FlowKey
@@ -22,7 +16,7 @@ export interface MeterTable {
   meterOf(index: number): number | undefined
 }
 
-/** What a translation may count on beside the ports; what is left out is not to be had. */
+/** What a translation may count on; what is left out is not to be had. */
 export interface Abilities {
   readonly meters?: MeterTable
   /** Recirculated packets find their flows in the chain of that number. */
@@ -30,4 +24,12 @@ export interface Abilities {
   readonly supports?: Supports
   /** The address of an internal port. */
   readonly macOf?: (port: Port) => Mac | undefined
+}
+
+/** The ports of the datapath, by both their numbers. */
+export interface PortTable {
+  byNumber(number: number): Port | undefined
+  byIfindex(ifindex: number): Port | undefined
+  /** Nothing is counted on when left out. */
+  readonly abilities?: Abilities
 }

@@ -43,10 +43,10 @@ export class Translation {
   packet: Packet
   #rewritten: PeditKey[] = []
 
-  constructor(frame: Frame, ports: PortTable, abilities: Abilities) {
+  constructor(frame: Frame, ports: PortTable) {
     this.frame = frame
     this.ports = ports
-    this.abilities = abilities
+    this.abilities = ports.abilities ?? {}
     const { tags, ...inner } = layersOf(frame.key, frame.mask)
     this.inner = inner
     const ip = inner.key.ipv4 ?? inner.key.ipv6

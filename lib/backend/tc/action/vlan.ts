@@ -12,6 +12,7 @@ export const translatePushVlan: Translate<PushVlan> = (tag, translation, { path 
   if (protocol !== 0x8100 && protocol !== 0x88a8) {
     translation.refuse(`${path}.tpid`, 'KERNEL_RULE', `0x${protocol.toString(16)} is no type of a VLAN tag`)
   }
+  if (id > 0xffe) translation.refuse(`${path}.vid`, 'KERNEL_RULE', `TC pushes no VLAN id ${id}; 0 to 4094`)
   needsEthernet(translation, path)
   translation.packet.tags++
   push(translation, vlanActions.PUSH, { protocol, id, priority })
