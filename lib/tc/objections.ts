@@ -1,4 +1,4 @@
-import type { Failure } from '../../types/errors.js'
+import type { Failure, ReasonCode } from '../../types/errors.js'
 import type { FlowKey } from '../../types/flow.js'
 import { linux61, type Supports } from './features.js'
 import {
@@ -19,8 +19,9 @@ import { matchesTunnel, reportTunnel } from './match-tunnel.js'
 import type { Report } from './reasons.js'
 
 /** What TC cannot match exactly, as a path into the flow, a reason and a sentence. */
-export interface Objection extends Pick<Failure, 'code' | 'path' | 'reason'> {
+export interface Objection extends Pick<Failure, 'code'> {
   readonly path: string
+  readonly reason: ReasonCode
   readonly problem: string
 }
 

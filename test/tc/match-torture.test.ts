@@ -413,6 +413,30 @@ t.test('a tunnel that is not matched is any, and none', async (t) => {
   t.same(matchObjections(ip.key, { ...ip.mask, tunnel: { ttl: 0 } }), [])
 })
 
+t.test('what a key does not have cannot be matched as absent', async (t) => {
+  const mpls = { ...outer.key, etherType: 0x8847, mpls: [{ label: 5 }] }
+  const two = { ...outer.mask, etherType: 0xffff, mpls: [{ label: 0xfffff }, { label: 0xfffff }] }
+  t.match(matchObjections(mpls, two), [{ path: 'mpls', reason: 'NO_FLOWER_KEY' }])
+  const tunnel = { dst: '10.0.0.1' }
+  for (const bits of [
+    { id: 0n },
+    { vxlan: {} },
+    { geneve: Uint8Array.of(0, 0, 0, 0x1f) },
+    { erspan: new Uint8Array(12) },
+  ]) {
+    const mask = { ...ip.mask, tunnel: { dst: '255.0.0.0', ...bits } }
+    const path = `tunnel.${Object.keys(bits)[0]}`
+    t.match(matchObjections({ ...ip.key, tunnel }, mask), [{ path, reason: 'NO_FLOWER_KEY' }], path)
+  }
+})
+
+t.test('an attribute nobody knows is refused when it is in the key', async (t) => {
+  const unknown = [{ id: 200, data: Uint8Array.of(0, 1) }]
+  t.match(matchObjections({ ...ip.key, unknown }, { ...ip.mask, unknown }), [{ path: 'unknown' }])
+  t.same(matchObjections({ ...ip.key, unknown }, ip.mask), [])
+  t.same(matchObjections(ip.key, { ...ip.mask, unknown }), [], 'as kernels report with flows they keep')
+})
+
 t.test('a kernel that lacks a feature is not asked for it', async (t) => {
   const dst = { dst: '10.0.0.1' }
   const cases: readonly (readonly [Feature, FlowKey, FlowKey])[] = [
@@ -422,9 +446,17 @@ t.test('a kernel that lacks a feature is not asked for it', async (t) => {
       { tunnel: { ...dst, vxlan: { gbp: 5 } } },
       { tunnel: { dst: '255.0.0.0', vxlan: { gbp: 0xffff } } },
     ],
+    ['erspanOpts', ...erspan(1, 4, [0, 0, 0, 0xff])],
+    ['erspanV2', ...erspan(2, 10, [0x03, 0xf8])],
     ['ctState', { ctMark: 5 }, { ctMark: 5 }],
     ['ctReply', { ctState: 0x28 }, { ctState: 0x28 }],
   ]
+  function erspan(version: number, at: number, bits: readonly number[]): [FlowKey, FlowKey] {
+    const key = erspanOf(version)
+    const mask = new Uint8Array(12).fill(0xff, 0, 4)
+    mask.set(bits, at)
+    return [{ tunnel: { ...dst, erspan: key } }, { tunnel: { dst: '255.0.0.0', erspan: mask } }]
+  }
   for (const [feature, key, mask] of cases) {
     const without = new Set([...everything].filter((name) => name !== feature))
     const flow = [

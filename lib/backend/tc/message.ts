@@ -59,8 +59,8 @@ function objectionsTo(
   const match = matchObjections(flow.key, flow.mask)
   const place = inPortObjection(flow, port)
   return [...match, ...(place === undefined ? [] : [place]), ...actions].map(
-    ({ code, path, problem, ...reason }) => {
-      return { code, path, message: `${path}: ${problem}`, ...reason, backend: 'tc' }
+    ({ code, path, reason, problem }) => {
+      return { code, path, reason, message: `${path}: ${problem}`, backend: 'tc' }
     },
   )
 }
