@@ -1,4 +1,4 @@
-import type { ErrorCode, ErrorDetails, Failure } from '../types/errors.js'
+import type { ErrorCode, ErrorDetails, Failure, ReasonCode } from '../types/errors.js'
 
 /** One row per error code: what it means, and what usually helps. The README's list is checked against it. */
 export const errorCodes: Readonly<Record<ErrorCode, { meaning: string; advice: string }>> = {
@@ -78,13 +78,14 @@ export const errorCodes: Readonly<Record<ErrorCode, { meaning: string; advice: s
   },
 }
 
-/** An exception with a stable `code`; `errno`, `backend`, `kernel` and `path` as far as they are known. */
+/** An exception with a stable `code`; `errno`, `backend`, `kernel`, `path` and `reason` as far as they are known. */
 export class DpifError extends Error implements Failure {
   readonly code: ErrorCode
   readonly errno?: number
   readonly backend?: string
   readonly kernel?: string
   readonly path?: string
+  readonly reason?: ReasonCode
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     const { cause, ...known } = details

@@ -24,6 +24,28 @@ export type ErrorCode =
   | 'UNSUPPORTED_ACTION'
   | 'UNSUPPORTED_MATCH'
 
+/** Why TC cannot carry a flow. A closed list; `lib/tc/reasons.ts` has a row for each. */
+export type ReasonCode =
+  | 'FRAGMENT_L4'
+  | 'KERNEL_RULE'
+  | 'LOST_VALUE'
+  | 'NEEDS_EXACT'
+  | 'NEEDS_KERNEL'
+  | 'NOT_HERE_YET'
+  | 'NO_FLOWER_KEY'
+  | 'NO_IN_PORT'
+  | 'NO_PORT'
+  | 'NO_TC_ACTION'
+  | 'ORDER'
+  | 'PARTIAL_MASK'
+  | 'PORT_NOT_IN_TC'
+  | 'TOO_DEEP'
+  | 'TOO_MANY'
+  | 'TOO_WIDE'
+  | 'UNKNOWN_CHECKSUM'
+  | 'UNPROVEN'
+  | 'VALUE_TOO_LARGE'
+
 /** What is known of a failure beyond its code. */
 export interface ErrorDetails {
   /** Positive errno, when the kernel answered with one. */
@@ -34,6 +56,8 @@ export interface ErrorDetails {
   readonly kernel?: string
   /** The key, mask or action that is to blame, for example `ipv4.proto` or `actions[1].set`. */
   readonly path?: string
+  /** Why a flow cannot be carried, where `code` only says that it cannot. */
+  readonly reason?: ReasonCode
   /** The error underneath, for example what a policy threw. */
   readonly cause?: unknown
 }

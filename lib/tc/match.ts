@@ -3,57 +3,30 @@ import { ipv4, ipv6, mac } from '../netlink/addresses.js'
 import type { Scalar } from '../netlink/codec.js'
 import { be16, be32, u8, u16 } from '../netlink/integers.js'
 import type { Writer } from '../netlink/writer.js'
+import { ctRows, ctState, matchesCt, readCt, writeCt } from './match-ct.js'
+import { isMpls, mplsOpts, readMpls, writeMpls } from './match-mpls.js'
+import { type MatchRow, put, readParts, row, type Take, takeFrom, writeRow } from './match-row.js'
+import { encFlags, matchesTunnel, readTunnel, tunnelRows, writeTunnel } from './match-tunnel.js'
+import { encOpts } from './match-tunnel-options.js'
 
-/**
+export { fieldOf, type MatchRow } from './match-row.js'
+
+/*
  * A flow's match and flower's, row by row. What has no row here, TC cannot match; `objections.ts` says so.
  *
- * Flower has no nesting: addresses of the frame come from the outer key, everything behind the Ethernet type from the innermost
- * one, and VLAN tags have attributes of their own.
+ * Flower has no nesting: what is known of a packet from outside (its frame's addresses, its tunnel, its connection) comes from the
+ * outer key, everything behind the Ethernet type from the innermost one, and VLAN tags have attributes of their own. Where there is
+ * more to say than one field, there is a file: match-tunnel.ts, match-mpls.ts, match-ct.ts.
  */
-export interface MatchRow {
-  /** Where a flow names the field. */
-  readonly attribute: keyof FlowKey & string
-  /** Absent where the attribute is the field. */
-  readonly part?: string
-  readonly uapi: string
-  readonly id: number
-  /** Absent where flower can only match the field as a whole. */
-  readonly maskId?: number
-  /** The field's bytes in flower. */
-  readonly codec: Scalar<unknown>
-  /** Ethernet type the row is for, where two rows share an attribute. */
-  readonly etherType?: number
-  /** IP protocol without which flower does not look at the field. */
-  readonly proto?: number
-}
 
 export const etherTypes = { IPV4: 0x0800, ARP: 0x0806, VLAN: 0x8100, IPV6: 0x86dd, QINQ: 0x88a8 } as const
-
-const row = <T>(
-  path: string,
-  uapi: string,
-  id: number,
-  maskId: number | undefined,
-  codec: Scalar<T>,
-  needs: Pick<MatchRow, 'etherType' | 'proto'> = {},
-): MatchRow => {
-  const [attribute, part] = path.split('.')
-  return {
-    attribute: attribute as MatchRow['attribute'],
-    ...(part === undefined ? {} : { part }),
-    uapi: `TCA_FLOWER_KEY_${uapi}`,
-    id,
-    ...(maskId === undefined ? {} : { maskId }),
-    codec: codec as Scalar<unknown>,
-    ...needs,
-  }
-}
 
 const v4 = { etherType: etherTypes.IPV4 }
 const v6 = { etherType: etherTypes.IPV6 }
 const arp = { etherType: etherTypes.ARP }
 const tcp = { proto: 6 }
 const udp = { proto: 17 }
+const sctp = { proto: 132 }
 const icmp = { etherType: etherTypes.IPV4, proto: 1 }
 const icmpv6 = { etherType: etherTypes.IPV6, proto: 58 }
 
@@ -70,7 +43,7 @@ const arpOp: Scalar<number> = {
 }
 
 // biome-ignore format: one row per line
-export const matchRows: readonly MatchRow[] = [
+const headerRows: readonly MatchRow[] = [
   row('ethernet.dst', 'ETH_DST',      4,  5, mac),
   row('ethernet.src', 'ETH_SRC',      6,  7, mac),
   row('arp.sip',      'ARP_SIP',     57, 58, ipv4, arp),
@@ -99,6 +72,31 @@ export const matchRows: readonly MatchRow[] = [
   row('ipv6.dst',     'IPV6_DST',    16, 17, ipv6, v6),
 ]
 
+// Fewer flows have these; they are looked at when the mask does.
+// biome-ignore format: one row per line
+const sctpRows: readonly MatchRow[] = [
+  row('sctp.src',     'SCTP_SRC',    41, 39, be16, sctp),
+  row('sctp.dst',     'SCTP_DST',    42, 40, be16, sctp),
+]
+
+/** Every field that is one attribute of flower. */
+export const matchRows: readonly MatchRow[] = [...headerRows, ...sctpRows, ...tunnelRows, ...ctRows]
+
+const rowsByAttribute = new Map<string, MatchRow[]>()
+for (const row of matchRows) {
+  const rows = rowsByAttribute.get(row.attribute)
+  if (rows === undefined) rowsByAttribute.set(row.attribute, [row])
+  else rows.push(row)
+}
+
+/** What a packet has outside of its headers, and its frame's addresses: never behind a VLAN tag. */
+export const outerAttributes: ReadonlySet<string> = new Set([
+  'ethernet',
+  'tunnel',
+  'ctState',
+  ...ctRows.map(({ attribute }) => attribute),
+])
+
 /** Attributes that are not one field of a flow: the kernel's names and numbers. */
 export const oddRows = {
   ethType: { uapi: 'TCA_FLOWER_KEY_ETH_TYPE', id: 8 },
@@ -111,6 +109,7 @@ export const oddRows = {
   cvlanId: { uapi: 'TCA_FLOWER_KEY_CVLAN_ID', id: 77 },
   cvlanPrio: { uapi: 'TCA_FLOWER_KEY_CVLAN_PRIO', id: 78 },
   cvlanEthType: { uapi: 'TCA_FLOWER_KEY_CVLAN_ETH_TYPE', id: 79 },
+  numOfVlans: { uapi: 'TCA_FLOWER_KEY_NUM_OF_VLANS', id: 102 },
 } as const
 
 /** Outer tag first: id, priority and next type of each. */
@@ -159,29 +158,23 @@ export function layersOf(key: FlowKey, mask: FlowKey): Layers {
   return { tags, ...at }
 }
 
-/** The value of a row's field, 0 where the key does not say. */
-export function fieldOf(key: FlowKey, { attribute, part, codec }: MatchRow): unknown {
-  const whole: unknown = key[attribute]
-  return (part === undefined ? whole : (whole as Record<string, unknown> | undefined)?.[part]) ?? codec.zero
-}
-
 /** Appends the flower attributes of a match that nothing stands against. */
 export function writeMatch(writer: Writer, outerKey: FlowKey, outerMask: FlowKey): void {
   const { tags, key, mask } = layersOf(outerKey, outerMask)
-  for (const row of matchRows) {
-    const frame = row.attribute === 'ethernet'
-    const bits = fieldOf(frame ? outerMask : mask, row)
-    if (bits === row.codec.zero || (row.etherType !== undefined && row.etherType !== key.etherType)) continue
-    if (row.maskId !== undefined) put(writer, row.maskId, row.codec, bits)
-    put(writer, row.id, row.codec, fieldOf(frame ? outerKey : key, row))
+  for (const row of headerRows) {
+    if (row.etherType !== undefined && row.etherType !== key.etherType) continue
+    if (row.attribute === 'ethernet') writeRow(writer, row, outerKey, outerMask)
+    else writeRow(writer, row, key, mask)
   }
-  const fragment = (mask.ipv4?.frag ?? mask.ipv6?.frag) ? (key.ipv4 ?? key.ipv6)?.frag : undefined
+  if (mask.sctp !== undefined) for (const row of sctpRows) writeRow(writer, row, key, mask)
+  const fragment = (mask.ipv4?.frag ?? mask.ipv6?.frag) ? ((key.ipv4 ?? key.ipv6)?.frag ?? 0) : undefined
   const flags = fragment === undefined ? undefined : fragments[fragment]
   if (flags !== undefined) {
     put(writer, oddRows.flags.id, be32, flags.flags)
     put(writer, oddRows.flagsMask.id, be32, flags.mask)
   }
   put(writer, oddRows.ethType.id, be16, outerKey.etherType ?? 0)
+  if (mask.mpls !== undefined) writeMpls(writer, key.mpls ?? [], mask.mpls)
   tags.forEach(({ key, mask, next }, index) => {
     const ids = tagRows[index]
     if (ids === undefined) return
@@ -189,12 +182,14 @@ export function writeMatch(writer: Writer, outerKey: FlowKey, outerMask: FlowKey
     if (mask.pcp) put(writer, ids.pcp, u8, key.pcp ?? 0)
     if (next.mask !== 0 && next.value !== undefined) put(writer, ids.next, be16, next.value)
   })
+  if (needsTagCount(tags)) put(writer, oddRows.numOfVlans.id, u8, tags.length)
+  if (matchesTunnel(outerKey, outerMask)) writeTunnel(writer, outerKey, outerMask)
+  if (matchesCt(outerMask)) writeCt(writer, outerKey, outerMask)
 }
 
-function put<T>(writer: Writer, id: number, codec: Scalar<T>, value: T): void {
-  const at = writer.begin(id)
-  codec.write(writer, value)
-  writer.end(at)
+/** Behind one tag openvswitch expects no other, also where the type that follows does not count; flower has to be told. */
+export function needsTagCount(tags: readonly Tag[]): boolean {
+  return tags.length === 1 && tags[0]?.next.mask === 0
 }
 
 /**
@@ -205,11 +200,13 @@ export function readMatch(
   protocol: number,
   attributes: readonly UnknownAttribute[],
 ): { readonly key: FlowKey; readonly mask: FlowKey } {
-  const found = new Map(attributes.map(({ id, data }) => [id, data]))
-  const take = <T>(id: number, codec: Scalar<T>): T | undefined => {
-    const data = found.get(id)
-    return data === undefined ? undefined : codec.read(data, 0, data.length)
+  const found = new Map<number, Uint8Array>()
+  let kinds = 0
+  for (const { id, data } of attributes) {
+    found.set(id, data)
+    kinds |= kindOf[id] ?? 0
   }
+  const take = takeFrom(found)
 
   const tags: { key: VlanKey; mask: VlanKey; type: number }[] = []
   let type: number | undefined = protocol
@@ -227,17 +224,29 @@ export function readMatch(
       innerType(take(oddRows.ethType.id, be16), take(oddRows.cvlanEthType.id, be16), tags.length)
   }
 
-  const inner = readHeaders(type, take)
+  const inner = readHeaders(type, take, found)
   const outer = { key: inner.key, mask: inner.mask }
   for (const tag of tags.reverse()) {
     outer.key = { etherType: tag.type, vlan: tag.key, encap: outer.key }
     outer.mask = { etherType: 0xffff, vlan: tag.mask, encap: outer.mask }
   }
-  const ethernet = readParts('ethernet', () => true, take)
-  return { key: { ethernet: ethernet.key, ...outer.key }, mask: { ethernet: ethernet.mask, ...outer.mask } }
+  const ethernet = readParts(rowsByAttribute.get('ethernet') ?? [], take)
+  const tunnel = kinds & TUNNEL ? readTunnel(take, found) : nothing
+  const ct = kinds & CT ? readCt(take) : nothing
+  return {
+    key: { ...tunnel.key, ...ct.key, ethernet: ethernet.key, ...outer.key },
+    mask: { ...tunnel.mask, ...ct.mask, ethernet: ethernet.mask, ...outer.mask },
+  }
 }
 
-type Take = <T>(id: number, codec: Scalar<T>) => T | undefined
+/** Which of the rarer parts of a match an attribute belongs to. */
+const kindOf = new Uint8Array(128)
+const TUNNEL = 1
+const CT = 2
+for (const { id, maskId = id } of tunnelRows) kindOf[id] = kindOf[maskId] = TUNNEL
+for (const { id } of [...Object.values(encFlags), encOpts.opts, encOpts.mask]) kindOf[id] = TUNNEL
+for (const { id, maskId } of [...ctRows, ctState]) kindOf[id] = kindOf[maskId ?? id] = CT
+const nothing = { key: {}, mask: {} }
 
 const isTag = (type: number): boolean => type === etherTypes.VLAN || type === etherTypes.QINQ
 
@@ -252,14 +261,23 @@ function innerType(
   return ethType !== undefined && !isTag(ethType) ? ethType : undefined
 }
 
-function readHeaders(type: number | undefined, take: Take): { key: FlowKey; mask: FlowKey } {
-  if (type === undefined) return { key: {}, mask: {} }
+function readHeaders(
+  type: number | undefined,
+  take: Take,
+  found: ReadonlyMap<number, Uint8Array>,
+): { key: FlowKey; mask: FlowKey } {
+  if (type === undefined) return nothing
   const key: Record<string, unknown> = { etherType: type }
   const mask: Record<string, unknown> = { etherType: 0xffff }
-  const add = (attribute: MatchRow['attribute'], proto?: number): void => {
-    const parts = readParts(attribute, (row) => row.proto === proto || proto === undefined, take)
-    key[attribute] = parts.key
-    mask[attribute] = parts.mask
+  if (isMpls(type)) {
+    const [value, bits] = readMpls(take, found.get(mplsOpts.opts.id))
+    return { key: { ...key, ...value }, mask: { ...mask, ...bits } }
+  }
+  const add = (attribute: string): void => {
+    const parts = readParts(rowsByAttribute.get(attribute) ?? [], take)
+    // An attribute that is a field itself has its one value under the empty name.
+    key[attribute] = '' in parts.key ? parts.key[''] : parts.key
+    mask[attribute] = '' in parts.mask ? parts.mask[''] : parts.mask
   }
   const l3 = l3Of[type]
   if (l3 === undefined) return { key, mask }
@@ -278,8 +296,8 @@ function readHeaders(type: number | undefined, take: Take): { key: FlowKey; mask
 
   const proto = take(oddRows.ipProto.id, u8)
   for (const attribute of proto === undefined ? [] : (l4Of[proto] ?? [])) {
-    const rows = matchRows.filter((row) => row.attribute === attribute)
-    if (rows.some((row) => row.etherType === undefined || row.etherType === type)) add(attribute, proto)
+    const rows = rowsByAttribute.get(attribute) ?? []
+    if (rows.some((row) => row.etherType === undefined || row.etherType === type)) add(attribute)
   }
   return { key, mask }
 }
@@ -296,23 +314,5 @@ export const l4Of: Readonly<Record<number, readonly MatchRow['attribute'][]>> = 
   6: ['tcp', 'tcpFlags'],
   17: ['udp'],
   58: ['icmpv6'],
-}
-
-function readParts(
-  attribute: MatchRow['attribute'],
-  wanted: (row: MatchRow) => boolean,
-  take: Take,
-): { key: unknown; mask: unknown } & { key: object; mask: object } {
-  const key: Record<string, unknown> = {}
-  const mask: Record<string, unknown> = {}
-  for (const row of matchRows) {
-    if (row.attribute !== attribute || !wanted(row)) continue
-    const value = take(row.id, row.codec)
-    const bits = row.maskId === undefined ? undefined : take(row.maskId, row.codec)
-    const part = row.part ?? ''
-    key[part] = value ?? row.codec.zero
-    mask[part] = value === undefined ? row.codec.zero : (bits ?? row.codec.ones)
-  }
-  // An attribute that is a field itself has its one value under the empty name.
-  return '' in key ? ({ key: key[''], mask: mask[''] } as never) : { key, mask }
+  132: ['sctp'],
 }

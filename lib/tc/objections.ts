@@ -1,144 +1,196 @@
-import type { Failure } from '../../types/errors.js'
+import type { Failure, ReasonCode } from '../../types/errors.js'
 import type { FlowKey } from '../../types/flow.js'
-import { etherTypes, fieldOf, layersOf, MAX_TAGS, matchRows } from './match.js'
+import { linux61, type Supports } from './features.js'
+import {
+  etherTypes,
+  fieldOf,
+  layersOf,
+  type MatchRow,
+  MAX_TAGS,
+  matchRows,
+  needsTagCount,
+  outerAttributes,
+  type Tag,
+} from './match.js'
+import { matchesCt, reportCt } from './match-ct.js'
+import { reportMpls } from './match-mpls.js'
+import { counts } from './match-row.js'
+import { matchesTunnel, reportTunnel } from './match-tunnel.js'
+import type { Report } from './reasons.js'
 
-/** What TC cannot match exactly, as a path into the flow and a sentence. */
-export interface Objection extends Pick<Failure, 'code' | 'path'> {
+/** What TC cannot match exactly, as a path into the flow, a reason and a sentence. */
+export interface Objection extends Pick<Failure, 'code'> {
   readonly path: string
+  readonly reason: ReasonCode
   readonly problem: string
 }
 
-type Report = (path: string, problem: string) => void
-
-/** Everything that keeps a match from being a flower filter that matches the same packets, no more and no fewer. */
-export function matchObjections(key: FlowKey, mask: FlowKey): Objection[] {
+/**
+ * Everything that keeps a match from being a flower filter that matches the same packets, no more and no fewer, on a kernel that has
+ * what `supports` says.
+ */
+export function matchObjections(key: FlowKey, mask: FlowKey, supports: Supports = linux61): Objection[] {
   const found: Objection[] = []
-  const report: Report = (path, problem) => found.push({ code: 'UNSUPPORTED_MATCH', path, problem })
+  const report: Report = (path, reason, problem) =>
+    found.push({ code: 'UNSUPPORTED_MATCH', path, reason, problem })
   if (key.inPort === undefined || !mask.inPort) {
-    found.push({
-      code: 'NO_IN_PORT',
-      path: 'inPort',
-      problem: 'a TC filter lives on one port; match in_port',
-    })
+    const problem = 'a TC filter lives on one port; match in_port'
+    found.push({ code: 'NO_IN_PORT', path: 'inPort', reason: 'NO_IN_PORT', problem })
   }
-  // Only the first pass is seen by chain 0. A flow that does not care which pass it is in is taken for the first, as in OVS.
-  if (key.recircId && mask.recircId) report('recircId', 'no TC chain for recirculated packets yet')
-  if (key.ethernet === undefined) report('ethernet', 'packets without an Ethernet header')
+  reportRecirculation(key, mask, report)
+  if (key.ethernet === undefined) report('ethernet', 'NO_FLOWER_KEY', 'packets without an Ethernet header')
   if (key.etherType === undefined || mask.etherType !== 0xffff) {
-    report('etherType', 'a TC filter is for exactly one Ethernet type; match eth_type')
+    report('etherType', 'NEEDS_EXACT', 'a TC filter is for exactly one Ethernet type; match eth_type')
   }
-  reportTags(key, mask, report)
   const layers = layersOf(key, mask)
-  reportUnmatched('', { key, mask }, layers.tags.length > 0, report)
-  if (layers.tags.length > 0) reportUnmatched('encap.'.repeat(layers.tags.length), layers, false, report)
-  reportRows(layers.key, layers.mask, report)
-  reportFragments(layers.key, layers.mask, report)
-  reportArp(layers.key, layers.mask, report)
+  const { tags } = layers
+  const inner = 'encap.'.repeat(tags.length)
+  reportTags(key, tags, supports, report)
+  reportUnmatched({ key, mask }, true, tags.length === 0, '', report)
+  if (tags.length > 0) reportUnmatched(layers, false, true, inner, report)
+  reportRows(layers.key, layers.mask, inner, report)
+  reportFragments(layers.key, layers.mask, inner, report)
+  reportArp(layers.key, layers.mask, inner, report)
+  if (layers.mask.mpls !== undefined) {
+    const etherType = layers.mask.etherType === 0xffff ? layers.key.etherType : undefined
+    reportMpls(inner, layers.key.mpls, layers.mask.mpls, etherType, supports, report)
+  }
+  if (matchesTunnel(key, mask)) reportTunnel(key, mask, supports, report)
+  if (matchesCt(mask)) reportCt(key, mask, supports, report)
   return found
 }
 
-function reportTags(key: FlowKey, mask: FlowKey, report: Report): void {
-  const { tags } = layersOf(key, mask)
-  const innermost = tags.at(-1)?.next.value ?? key.etherType
-  if (innermost === etherTypes.VLAN || innermost === etherTypes.QINQ)
-    report('vlan', 'a tag that is cut short')
-  if (tags.length > MAX_TAGS) report('encap', `more than ${MAX_TAGS} VLAN tags`)
-  tags.forEach((tag, depth) => {
-    const path = `${'encap.'.repeat(depth)}vlan`
-    if (!wholeOrNothing(tag.mask.vid, 0xfff)) report(`${path}.vid`, 'some bits of a VLAN id; all or none')
-    if (!wholeOrNothing(tag.mask.pcp, 7)) report(`${path}.pcp`, 'some bits of a VLAN priority; all or none')
-    if (tag.key.cfi === 0 || tag.mask.cfi === 0) report(`${path}.cfi`, 'a tag that may be absent')
-    if (!wholeOrNothing(tag.next.mask, 0xffff))
-      report(`${path}.encap.etherType`, 'some bits of an Ethernet type')
-  })
+/** Only the first pass is seen by chain 0. A flow that does not care which pass it is in is taken for the first, as in OVS. */
+function reportRecirculation(key: FlowKey, mask: FlowKey, report: Report): void {
+  if (key.recircId && mask.recircId)
+    report('recircId', 'NOT_HERE_YET', 'no TC chain for recirculated packets yet')
 }
 
-const wholeOrNothing = (mask: number | undefined, ones: number): boolean => !mask || mask === ones
+function reportTags(key: FlowKey, tags: readonly Tag[], supports: Supports, report: Report): void {
+  const innermost = tags.length > 0 ? tags.at(-1)?.next.value : key.etherType
+  if (innermost === etherTypes.VLAN || innermost === etherTypes.QINQ)
+    report('vlan', 'NO_FLOWER_KEY', 'a tag that is cut short')
+  if (tags.length > MAX_TAGS) report('encap', 'TOO_DEEP', `more than ${MAX_TAGS} VLAN tags`)
+  tags.forEach((tag, depth) => {
+    const path = 'encap.'.repeat(depth)
+    const parts: [string, number | undefined, number, string][] = [
+      ['vlan.vid', tag.mask.vid, 0xfff, 'a VLAN id'],
+      ['vlan.pcp', tag.mask.pcp, 7, 'a VLAN priority'],
+      ['encap.etherType', tag.next.mask, 0xffff, 'an Ethernet type'],
+    ]
+    for (const [part, bits, ones, name] of parts) {
+      if (bits && bits !== ones) report(`${path}${part}`, 'PARTIAL_MASK', `some bits of ${name}; all or none`)
+    }
+    if (tag.key.cfi === 0 || tag.mask.cfi === 0)
+      report(`${path}vlan.cfi`, 'NO_FLOWER_KEY', 'a tag that may be absent')
+    // What follows counts, and there is nothing it should be.
+    if (tag.next.mask !== 0 && tag.next.value === undefined)
+      report(`${path}encap.etherType`, 'NO_FLOWER_KEY', 'a frame without an Ethernet type behind the tag')
+  })
+  if (needsTagCount(tags) && !supports.has('numOfVlans')) {
+    const problem =
+      'flower can match one tag and no second, whatever follows, from Linux 5.19; match eth_type'
+    report('encap.etherType', 'NEEDS_KERNEL', problem)
+  }
+}
 
-/** What the layers account for themselves. */
-const elsewhere = new Set(['recircId', 'inPort', 'etherType', 'vlan', 'encap', 'ipv4.frag', 'ipv6.frag'])
-const matchable = new Set(
-  matchRows.map(({ attribute, part }) => (part === undefined ? attribute : `${attribute}.${part}`)),
-)
+/** What the layers and the rules of their own account for. */
+const elsewhere = new Set(['recircId', 'inPort', 'etherType', 'vlan', 'encap'])
+const ruled = new Set(['tunnel', 'ctState', 'mpls'])
+/** The parts of an attribute that have a row or a rule; one that is a field itself has an empty name. */
+const known = new Map<string, Set<string>>([
+  ['ipv4', new Set(['frag'])],
+  ['ipv6', new Set(['frag'])],
+])
+for (const { attribute, part = '' } of matchRows) {
+  const parts = known.get(attribute)
+  if (parts === undefined) known.set(attribute, new Set([part]))
+  else parts.add(part)
+}
 
-/** Mask bits no row and no special rule speaks for. */
+/** Mask bits no row and no special rule speaks for: `outer` attributes belong to the outer key, headers to the innermost one. */
 function reportUnmatched(
-  prefix: string,
   { key, mask }: { readonly key: FlowKey; readonly mask: FlowKey },
-  tagged: boolean,
+  outer: boolean,
+  headers: boolean,
+  prefix: string,
   report: Report,
 ): void {
   for (const [attribute, bits] of Object.entries(mask)) {
     if (elsewhere.has(attribute)) continue
     if (attribute === 'unknown') {
-      // The kernel puts a tunnel into every mask it reports, also where the key has none (__ovs_nla_put_key(), Linux 6.1).
+      // A mask without a key: the kernel refuses it from others, and reports it itself (a tunnel, __ovs_nla_put_key(), Linux 6.1).
       const keyed = mask.unknown?.filter(({ id }) => key.unknown?.some((other) => other.id === id))
-      if (counts(keyed)) report(`${prefix}unknown`, 'flower has no such match')
+      if (counts(keyed)) report(`${prefix}unknown`, 'NO_FLOWER_KEY', 'flower has no such match')
       continue
     }
-    const isField = typeof bits !== 'object' || attribute === 'unknown'
-    const parts: [string, unknown][] = isField
-      ? [[attribute, bits]]
-      : Object.entries(bits as object).map(([part, value]) => [`${attribute}.${part}`, value])
-    for (const [path, value] of parts) {
-      // Behind a tag only the frame's addresses belong to the outer key.
-      const known = matchable.has(path) && !(tagged && attribute !== 'ethernet')
-      if (!known && !elsewhere.has(path) && counts(value))
-        report(`${prefix}${path}`, 'flower has no such match')
+    const here = outerAttributes.has(attribute) ? outer : headers
+    if (here && ruled.has(attribute)) continue
+    const parts = here ? known.get(attribute) : undefined
+    if (typeof bits !== 'object' || Array.isArray(bits)) {
+      if (parts === undefined && counts(bits))
+        report(`${prefix}${attribute}`, 'NO_FLOWER_KEY', 'flower has no such match')
+      continue
+    }
+    for (const [part, value] of Object.entries(bits)) {
+      if (!parts?.has(part) && counts(value))
+        report(`${prefix}${attribute}.${part}`, 'NO_FLOWER_KEY', 'flower has no such match')
     }
   }
 }
 
-function counts(bits: unknown): boolean {
-  if (Array.isArray(bits))
-    return bits.some(({ data }: { data: Uint8Array }) => data.some((byte) => byte !== 0))
-  return typeof bits === 'string' ? !/^[0:.]*$/.test(bits) : Boolean(bits)
-}
+/** The rows of headers: those of tunnels and conntrack have rules of their own. */
+const headerRows = matchRows.filter(({ attribute }) => !outerAttributes.has(attribute))
 
 /** Rows flower looks at only behind the right header, and fields it takes only whole. */
-function reportRows(key: FlowKey, mask: FlowKey, report: Report): void {
+function reportRows(key: FlowKey, mask: FlowKey, prefix: string, report: Report): void {
+  const etherType = mask.etherType === 0xffff ? key.etherType : undefined
   const ip = mask.ipv4 ?? mask.ipv6
   const proto = ip?.proto === 0xff ? (key.ipv4 ?? key.ipv6)?.proto : undefined
-  for (const row of matchRows) {
+  for (const row of headerRows) {
     const bits = fieldOf(mask, row)
     if (bits === row.codec.zero) continue
-    const path = row.part === undefined ? row.attribute : `${row.attribute}.${row.part}`
-    if (row.maskId === undefined && bits !== row.codec.ones) report(path, 'some bits of it; all or none')
-    if (row.etherType !== undefined && row.etherType !== key.etherType) {
-      report(path, `needs eth_type 0x${row.etherType.toString(16).padStart(4, '0')}`)
+    const path = `${prefix}${pathOf(row)}`
+    if (row.maskId === undefined && bits !== row.codec.ones)
+      report(path, 'PARTIAL_MASK', 'some bits of it; all or none')
+    if (row.etherType !== undefined && row.etherType !== etherType) {
+      report(path, 'NEEDS_EXACT', `needs eth_type 0x${row.etherType.toString(16).padStart(4, '0')}`)
     } else if (row.proto !== undefined && row.proto !== proto) {
-      report(path, `needs an exact match on IP protocol ${row.proto}`)
+      report(path, 'NEEDS_EXACT', `needs an exact match on IP protocol ${row.proto}`)
     }
   }
 }
 
-const l4Attributes = ['tcp', 'tcpFlags', 'udp', 'icmp', 'icmpv6'] as const
+const pathOf = ({ attribute, part }: MatchRow): string =>
+  part === undefined ? attribute : `${attribute}.${part}`
+
+const l4Attributes = ['tcp', 'tcpFlags', 'udp', 'icmp', 'icmpv6', 'sctp'] as const
 
 /**
  * flower dissects no L4 header of a fragment, not even of the first (no FLOW_DISSECTOR_F_PARSE_1ST_FRAG in fl_classify()), while
  * openvswitch does.
  */
-function reportFragments(key: FlowKey, mask: FlowKey, report: Report): void {
+function reportFragments(key: FlowKey, mask: FlowKey, prefix: string, report: Report): void {
   const name = key.ipv6 === undefined ? 'ipv4' : 'ipv6'
+  const path = `${prefix}${name}.frag`
   const bits = mask[name]?.frag
-  const value = bits ? key[name]?.frag : undefined
-  if (bits && bits !== 0xff) report(`${name}.frag`, 'some bits of the fragment type; all or none')
-  if (name === 'ipv6' && value) report('ipv6.frag', 'IPv6 fragments')
-  const l4 = l4Attributes.find((attribute) => anyCounts(mask[attribute]))
+  const value = bits ? (key[name]?.frag ?? 0) : undefined
+  if (bits && bits !== 0xff) report(path, 'PARTIAL_MASK', 'some bits of the fragment type; all or none')
+  if (name === 'ipv6' && value) report(path, 'NO_FLOWER_KEY', 'IPv6 fragments')
+  const l4 = l4Attributes.find((attribute) => counts(mask[attribute]))
   if (l4 !== undefined && value !== 0) {
-    report(`${name}.frag`, `${l4} is matched, but flower sees no such header in fragments; match frag=no`)
+    const problem = `${l4} is matched, but flower sees no such header in fragments; match frag=no`
+    report(path, 'FRAGMENT_L4', problem)
   }
 }
 
-function anyCounts(bits: number | object | undefined): boolean {
-  return typeof bits === 'object' ? Object.values(bits).some(counts) : Boolean(bits)
-}
-
 /** The dissector gives up on ARP packets that are neither request nor reply, and then matches none of their fields. */
-function reportArp(key: FlowKey, mask: FlowKey, report: Report): void {
-  if (!anyCounts(mask.arp)) return
+function reportArp(key: FlowKey, mask: FlowKey, prefix: string, report: Report): void {
+  if (mask.arp === undefined || !counts(mask.arp)) return
   // openvswitch keeps one byte of the operation and reports its mask so; the other is 0 in every key it takes.
-  const op = ((mask.arp?.op ?? 0) & 0xff) === 0xff ? key.arp?.op : undefined
-  if (op !== 1 && op !== 2)
-    report('arp.op', 'flower sees ARP fields of requests and replies only; match op=1 or op=2')
+  const op = ((mask.arp.op ?? 0) & 0xff) === 0xff ? key.arp?.op : undefined
+  if (op !== 1 && op !== 2) {
+    const problem = 'flower sees ARP fields of requests and replies only; match op=1 or op=2'
+    report(`${prefix}arp.op`, 'NEEDS_EXACT', problem)
+  }
 }

@@ -303,7 +303,7 @@ t.test('dump-flows --json is one document, big numbers and bytes included', asyn
   await hwacc('add-flow', web, '2')
   await hwacc(
     'add-flow',
-    'in_port(2),ct_label(0x1234567890abcdef1234/0xffffffffffffffffffff),eth(),eth_type(0x0800),ipv4(frag=no)',
+    'skb_mark(1),in_port(2),ct_label(0x1234567890abcdef1234/0xffffffffffffffffffff),eth(),eth_type(0x0800),ipv4(frag=no)',
     '1',
   )
   const flows = JSON.parse((await hwacc('dump-flows', '--json')).out)

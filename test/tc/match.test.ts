@@ -37,6 +37,8 @@ function flowOf(
 
 t.test('every field flower can match survives the way there and back, whole or in part', async (t) => {
   for (const row of matchRows) {
+    // Only together with an address, and numbers with bounds: match-torture.test.ts.
+    if (row.attribute === 'tunnel') continue
     const name = `${row.attribute}.${row.part ?? ''}`
     const masks = row.maskId === undefined ? [row.codec.ones] : [row.codec.ones, row.codec.samples[1]]
     for (const bits of masks) {
@@ -81,9 +83,9 @@ const refused: Record<string, string> = {
   'in_port(1),skb_mark(1),eth(),eth_type(0x0800),ipv4()': 'skbMark',
   'in_port(1),skb_priority(1),eth(),eth_type(0x0800),ipv4()': 'skbPriority',
   'in_port(1),dp_hash(1/0xf),eth(),eth_type(0x0800),ipv4()': 'dpHash',
-  'in_port(1),ct_state(+trk),eth(),eth_type(0x0800),ipv4()': 'ctState',
-  'in_port(1),ct_mark(7),eth(),eth_type(0x0800),ipv4()': 'ctMark',
-  'in_port(1),ct_label(7),eth(),eth_type(0x0800),ipv4()': 'ctLabels',
+  'in_port(1),ct_state(+est),eth(),eth_type(0x0800),ipv4()': 'ctState',
+  'in_port(1),ct_state(+trk+snat),eth(),eth_type(0x0800),ipv4()': 'ctState',
+  'in_port(1),ct_state(+trk+inv+est),eth(),eth_type(0x0800),ipv4()': 'ctState',
   'in_port(1),eth(),eth_type(0x0800),ipv4(proto=16/0xf0)': 'ipv4.proto',
   'in_port(1),eth(),eth_type(0x0800),ipv4(proto=17),udp(dst=53)': 'ipv4.frag',
   'in_port(1),eth(),eth_type(0x0800),ipv4(proto=17,frag=first),udp(dst=53)': 'ipv4.frag',

@@ -10,7 +10,7 @@ import { idOf, verbOf } from '../op.js'
 import { Templates } from '../templates.js'
 import { FilterFlow, monotonicMs } from './filter.js'
 import type { FilterTemplate } from './template.js'
-import type { PortTable } from './translate.js'
+import type { PortTable } from './action/index.js'
 
 /** Messages of one exchange, and the number of each. */
 export class Batch {

@@ -11,7 +11,7 @@ import { type FlowerBody, filterFlags, flower } from '../../tc/flower.js'
 import { readMatch } from '../../tc/match.js'
 import { HEADERS, prioAndProtocol, tcMessage } from '../../tc/message.js'
 import type { FilterId } from './identity.js'
-import { type PortTable, readActions } from './translate.js'
+import { type PortTable, readActions } from './action/index.js'
 
 /**
  * A filter the kernel reports, as the flow it carries. Where things lie is found out at once; what they say is decoded when asked

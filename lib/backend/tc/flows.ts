@@ -23,7 +23,7 @@ import { filterObjections, translateFilter, writeFilter } from './message.js'
 import { Ports } from './ports.js'
 import { sweepFilters } from './sweep.js'
 import { Qdiscs } from './qdisc.js'
-import { portObjection } from './translate.js'
+import { type Abilities, portObjection } from './action/index.js'
 
 /**
  * Flows as TC flower filters on the ingress of their port, reached over rtnetlink.
@@ -36,8 +36,8 @@ export class TcBackend implements Backend {
   readonly #transport: Transport
   readonly #identities = new Identities()
   readonly #qdiscs = new Qdiscs()
-  readonly #ports = new Ports()
-  readonly #creation = new Creation(this.#identities, this.#qdiscs, this.#ports)
+  readonly #ports: Ports
+  readonly #creation: Creation
   // One for all lanes: a batch is written and read in one go, before anything is awaited.
   readonly #writer = new Writer(64 * 1024)
   #columns: CounterColumns | undefined
@@ -49,9 +49,16 @@ export class TcBackend implements Backend {
    * Only a list that puts and deletes goes through one, so that a put does not overtake a deletion.
    * Every batch asks for the qdiscs it needs and are not known to be there, before its filters, so that no lane waits for
    * another; whichever comes second is told EEXIST, which is as good.
+   *
+   * `abilities` is what actions may count on.
    */
-  constructor(transport: Transport, { lanes = 1 }: { readonly lanes?: number } = {}) {
+  constructor(
+    transport: Transport,
+    { lanes = 1, abilities }: { readonly lanes?: number; readonly abilities?: Abilities } = {},
+  ) {
     this.#transport = transport
+    this.#ports = new Ports(abilities)
+    this.#creation = new Creation(this.#identities, this.#qdiscs, this.#ports)
     this.#lanes = lanes
   }
 

@@ -8,10 +8,10 @@ import { ufidToBytes } from '../../ovs/ufid.js'
 import { filterFlags, flower } from '../../tc/flower.js'
 import { writeMatch } from '../../tc/match.js'
 import { filterInfo, hooks, tcMessage } from '../../tc/message.js'
-import { matchObjections } from '../../tc/objections.js'
+import { matchObjections, type Objection } from '../../tc/objections.js'
 import type { FilterId } from './identity.js'
 import type { Ports } from './ports.js'
-import { portObjection, translateActions } from './translate.js'
+import { portObjection, translateActions } from './action/index.js'
 
 /** A flow as a filter: where it hangs, and what its message says. */
 export interface TranslatedFilter {
@@ -58,12 +58,11 @@ function objectionsTo(
 ): Failure[] {
   const match = matchObjections(flow.key, flow.mask)
   const place = inPortObjection(flow, port)
-  return [...match, ...(place === undefined ? [] : [place]), ...actions].map(({ code, path, problem }) => ({
-    code,
-    path,
-    message: `${path}: ${problem}`,
-    backend: 'tc',
-  }))
+  return [...match, ...(place === undefined ? [] : [place]), ...actions].map(
+    ({ code, path, reason, problem }) => {
+      return { code, path, reason, message: `${path}: ${problem}`, backend: 'tc' }
+    },
+  )
 }
 
 /** Writes a message about one filter. */
@@ -92,12 +91,14 @@ function skipFlags({ skip }: Choice): number {
   return skip === 'sw' ? filterFlags.SKIP_SW : filterFlags.SKIP_HW
 }
 
-function inPortObjection(flow: FlowView, port: Port | undefined) {
+function inPortObjection(flow: FlowView, port: Port | undefined): Objection | undefined {
   const { inPort } = flow.key
   if (inPort === undefined) return undefined
   if (port === undefined) {
-    return { code: 'NO_PORT' as const, path: 'inPort', problem: `no port ${inPort} on this datapath` }
+    const problem = `no port ${inPort} on this datapath`
+    return { code: 'NO_PORT', path: 'inPort', reason: 'NO_PORT', problem }
   }
   const problem = portObjection(port)
-  return problem === undefined ? undefined : { code: 'PORT_NOT_IN_TC' as const, path: 'inPort', problem }
+  if (problem === undefined) return undefined
+  return { code: 'PORT_NOT_IN_TC', path: 'inPort', reason: 'PORT_NOT_IN_TC', problem }
 }

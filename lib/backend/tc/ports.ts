@@ -1,10 +1,15 @@
 import type { Port } from '../../../types/port.js'
-import type { PortTable } from './translate.js'
+import type { Abilities, PortTable } from './action/index.js'
 
 /** The ports of the datapath, by both their numbers. */
 export class Ports implements PortTable {
+  readonly abilities: Abilities
   #byNumber = new Map<number, Port>()
   #byIfindex = new Map<number, Port>()
+
+  constructor(abilities: Abilities = {}) {
+    this.abilities = abilities
+  }
 
   replace(ports: readonly Port[]): void {
     this.#byNumber = new Map(ports.map((port) => [port.number, port]))

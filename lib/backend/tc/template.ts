@@ -3,15 +3,16 @@ import type { FlowView } from '../../../types/backend.js'
 import type { FlowKey } from '../../../types/flow.js'
 import type { Choice } from '../../../types/policy.js'
 import { u32 } from '../../netlink/integers.js'
-import { eachAttribute } from '../../netlink/reader.js'
+import { AttributeCursor, eachAttribute } from '../../netlink/reader.js'
 import { Stencil } from '../../netlink/stencil.js'
 import type { Writer } from '../../netlink/writer.js'
 import { sameOutputs } from '../../ovs/action.js'
 import { flowKey } from '../../ovs/key.js'
 import { putUfid } from '../../ovs/ufid.js'
-import { actionEnvelope } from '../../tc/action/index.js'
+import { actionEnvelope, tcActions } from '../../tc/action/index.js'
 import { flower } from '../../tc/flower.js'
 import { matchRows } from '../../tc/match.js'
+import { sameTunnelShape } from '../../tc/match-tunnel.js'
 import { filterInfo, HANDLE, HEADERS, INFO, tcMessage } from '../../tc/message.js'
 import type { Template } from '../templates.js'
 import type { FilterId } from './identity.js'
@@ -34,7 +35,9 @@ export class FilterTemplate implements Template {
   /** A template out of the message of a filter that was just written; undefined when flows like it have no fixed shape. */
   static from(message: Uint8Array, flow: FlowView, choice: Choice, id: FilterId): FilterTemplate | undefined {
     const { key, actions } = flow
-    if (key.vlan !== undefined || key.encap !== undefined || !actions.every(isShapeless)) return undefined
+    if (key.vlan !== undefined || key.encap !== undefined || key.mpls !== undefined) return undefined
+    // What an output to the host needs beside itself depends on the destination.
+    if (!actions.every(isShapeless) || !isOutward(message)) return undefined
     return new FilterTemplate(message, flow, choice, id)
   }
 
@@ -68,6 +71,7 @@ export class FilterTemplate implements Template {
     const a = this.#flow
     return (
       flowKey.same(flow.mask, a.mask) &&
+      flow.mask.tunnel === a.mask.tunnel &&
       choice?.skip === this.#choice.skip &&
       (flow.actions === a.actions || sameOutputs(flow.actions, a.actions)) &&
       sameShape(flow.key, a.key)
@@ -94,10 +98,25 @@ function offsetsOf(
   return found
 }
 
-/** A whole-header set may have to agree with the key's values, so it is looked at every time. */
-const isShapeless = (action: Action): boolean => action.set === undefined
+/** Whether no action of a filter says whom the host takes a packet to be for. */
+function isOutward(message: Uint8Array): boolean {
+  const cursor = new AttributeCursor(message, HEADERS, message.length)
+  if (!cursor.seek(tcMessage.body.ids.options)) return true
+  const body = cursor.nested()
+  if (!body.seek(flower.ids.actions)) return true
+  return tcActions.read(message, body.start, body.end).every((action) => {
+    return action.kind !== 'skbedit' || action.options.ptype === undefined
+  })
+}
 
-/** What objections depend on beside the mask: ports, types, protocols, fragments, and which headers there are. */
+/**
+ * Whether an action becomes the same for every flow of a shape. A whole-header set may have to agree with the key's values, a TTL is
+ * decremented by what the key says it is, and lists within actions may hold either; those are looked at every time.
+ */
+const isShapeless = ({ set, decTtl, clone, sample, checkPktLen }: Action): boolean =>
+  (set === undefined || set.tunnel !== undefined) && (decTtl ?? clone ?? sample ?? checkPktLen) === undefined
+
+/** What objections and places depend on beside the mask: ports, types, protocols, fragments, states, and which headers there are. */
 function sameShape(a: FlowKey, b: FlowKey): boolean {
   const ipA = a.ipv4 ?? a.ipv6
   const ipB = b.ipv4 ?? b.ipv6
@@ -113,6 +132,9 @@ function sameShape(a: FlowKey, b: FlowKey): boolean {
     (a.ipv6 === undefined) === (b.ipv6 === undefined) &&
     a.vlan === undefined &&
     a.encap === undefined &&
+    a.mpls === undefined &&
+    a.ctState === b.ctState &&
+    sameTunnelShape(b.tunnel, a.tunnel) &&
     a.unknown === b.unknown
   )
 }

@@ -14,11 +14,12 @@ export interface CsumOptions extends CommonOptions {
 }
 
 /** TCA_CSUM_UPDATE_FLAG_*. */
-export const csumFlags = { IPV4HDR: 1, ICMP: 2, TCP: 8, UDP: 16 } as const
+export const csumFlags = { IPV4HDR: 1, ICMP: 2, TCP: 8, UDP: 16, SCTP: 64 } as const
 
 /** Mends checksums after headers were rewritten. */
 export const csum: ActionKind<CsumOptions> = {
   kind: 'csum',
+  pad: 3,
   // biome-ignore format: one row per line
   options: new AttributeSet<CsumOptions>('csum', {
     parms: { uapi: 'TCA_CSUM_PARMS', id: 1, codec: struct<CsumParms>({ ...general, updateFlags: u32 }), doc: 'Which checksums.' },

@@ -7,9 +7,10 @@ export interface GactOptions extends CommonOptions {
   readonly parms?: General
 }
 
-/** Nothing but a verdict: drops, here. */
+/** Nothing but a verdict: drops, or goes to another chain. */
 export const gact: ActionKind<GactOptions> = {
   kind: 'gact',
+  pad: 4,
   // biome-ignore format: one row per line
   options: new AttributeSet<GactOptions>('gact', {
     parms: { uapi: 'TCA_GACT_PARMS', id: 2, codec: struct<General>(general), doc: 'The verdict.' },

@@ -4,15 +4,24 @@ import { eachAttribute } from '../../netlink/reader.js'
 import { struct } from '../../netlink/struct.js'
 import { AttributeSet, bytes, string } from '../../netlink/table.js'
 import { type ActionStats, actionStats } from '../stats.js'
+import { type CtOptions, ct } from './ct.js'
 import { type CsumOptions, csum } from './csum.js'
 import { type GactOptions, gact } from './gact.js'
-import type { ActionKind, CommonOptions } from './kind.js'
+import { type ActionKind, type CommonOptions, NESTED } from './kind.js'
 import { type MirredOptions, mirred } from './mirred.js'
+import { type MplsOptions, mpls } from './mpls.js'
 import { type PeditOptions, pedit } from './pedit.js'
+import { type PoliceOptions, police } from './police.js'
+import { type SampleOptions, sample } from './sample.js'
+import { type SkbeditOptions, skbedit } from './skbedit.js'
+import { type TunnelKeyOptions, tunnelKey } from './tunnel-key.js'
 import { type VlanOptions, vlan } from './vlan.js'
 
 /** The actions we know. One line here and one file make a new one. */
-export const actionKinds: readonly ActionKind<CommonOptions>[] = [csum, gact, mirred, pedit, vlan]
+// biome-ignore format: one list
+export const actionKinds: readonly ActionKind<CommonOptions>[] = [
+  csum, ct, gact, mirred, mpls, pedit, police, sample, skbedit, tunnelKey, vlan,
+]
 
 /** struct nla_bitfield32: only the bits of `selector` count. */
 export interface BitField32 {
@@ -31,15 +40,31 @@ interface Envelope {
   readonly stats?: ActionStats
 }
 
-type Known =
-  | { readonly kind: 'csum'; readonly options: CsumOptions }
-  | { readonly kind: 'gact'; readonly options: GactOptions }
-  | { readonly kind: 'mirred'; readonly options: MirredOptions }
-  | { readonly kind: 'pedit'; readonly options: PeditOptions }
-  | { readonly kind: 'vlan'; readonly options: VlanOptions }
+/** What the options of each kind say. */
+interface OptionsOf {
+  readonly csum: CsumOptions
+  readonly ct: CtOptions
+  readonly gact: GactOptions
+  readonly mirred: MirredOptions
+  readonly mpls: MplsOptions
+  readonly pedit: PeditOptions
+  readonly police: PoliceOptions
+  readonly sample: SampleOptions
+  readonly skbedit: SkbeditOptions
+  readonly tunnel_key: TunnelKeyOptions
+  readonly vlan: VlanOptions
+}
+
+/** A TC action of one kind. */
+export type TcActionOf<K extends keyof OptionsOf> = Envelope & {
+  readonly kind: K
+  readonly options: OptionsOf[K]
+}
+
+type Known = { [K in keyof OptionsOf]: TcActionOf<K> }[keyof OptionsOf]
 
 /** One TC action of a filter. `other` stands for kinds without a row here. */
-export type TcAction = Envelope & (Known | { readonly kind: 'other'; readonly name: string })
+export type TcAction = Known | (Envelope & { readonly kind: 'other'; readonly name: string })
 
 interface EnvelopeAttributes extends Envelope {
   readonly kind?: string
@@ -67,7 +92,7 @@ export const tcActions: Codec<readonly TcAction[]> = {
         throw new TypeError(`no row for TC action '${action.kind}'`)
       const at = writer.begin(index + 1)
       actionEnvelope.write(writer, { kind: action.kind })
-      const options = writer.begin(actionEnvelope.ids.options)
+      const options = writer.begin(actionEnvelope.ids.options | (kind.nested ? NESTED : 0))
       kind.options.write(writer, action.options)
       writer.end(options)
       const { cookie, flags } = action

@@ -20,6 +20,7 @@ export const directions = { EGRESS_REDIR: 1, EGRESS_MIRROR: 2, INGRESS_REDIR: 3,
 /** Sends the packet, or a copy, to another device. */
 export const mirred: ActionKind<MirredOptions> = {
   kind: 'mirred',
+  pad: 3,
   // biome-ignore format: one row per line
   options: new AttributeSet<MirredOptions>('mirred', {
     parms: { uapi: 'TCA_MIRRED_PARMS', id: 2, codec: struct<MirredParms>({ ...general, eaction: u32, ifindex: u32 }), doc: 'Direction and device.' },

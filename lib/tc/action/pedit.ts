@@ -11,11 +11,13 @@ import { type ActionKind, type CommonOptions, type General, general } from './ki
 
 /** One aligned 4-byte word of a header: bits that are clear in `mask` are kept, `value` is put in for the others. Network order. */
 export interface PeditKey {
-  /** One of {@link headerTypes}: what `offset` counts from. */
+  /** One of {@link headerTypes}: what `offset` counts from. With {@link ADD} the value is added instead of put in. */
   readonly header: number
   readonly offset: number
   readonly mask: number
   readonly value: number
+  /** The offset depends on what the packet holds (`at`, `offmask` and `shift` of struct tc_pedit_key); never written. */
+  readonly indirect?: true
 }
 
 export interface PeditParms extends General {
@@ -30,6 +32,9 @@ export interface PeditOptions extends CommonOptions {
 
 /** TCA_PEDIT_KEY_EX_HDR_TYPE_*. */
 export const headerTypes = { ETH: 1, IP4: 2, IP6: 3, TCP: 4, UDP: 5 } as const
+
+/** Upper half of {@link PeditKey.header}: TCA_PEDIT_KEY_EX_CMD_ADD. */
+export const ADD = 0x10000
 
 /** A field that can be rewritten: where a flow names it, and where it lies. */
 export interface PeditField {
@@ -61,6 +66,9 @@ const field = <T>(
   }
 }
 
+/** The lower 20 bits of a word. */
+const label: Scalar<number> = { ...be32, ones: 0xfffff }
+
 /** What can be rewritten, in the order OVS writes it (lib/tc.c, flower_pedit_map). */
 // biome-ignore format: one row per line
 export const peditFields: readonly PeditField[] = [
@@ -72,6 +80,7 @@ export const peditFields: readonly PeditField[] = [
   field('IP6', 'ipv6.src',      8, ipv6),
   field('IP6', 'ipv6.dst',     24, ipv6),
   field('IP6', 'ipv6.tclass',   0, u8, 20),
+  field('IP6', 'ipv6.label',    0, label, 0),
   field('ETH', 'ethernet.src',  6, mac),
   field('ETH', 'ethernet.dst',  0, mac),
   field('ETH', 'etherType',    12, be16),
@@ -80,6 +89,11 @@ export const peditFields: readonly PeditField[] = [
   field('UDP', 'udp.src',       0, be16),
   field('UDP', 'udp.dst',       2, be16),
 ]
+
+/** Whether a word is all in fields of {@link peditFields}. */
+export function isKnownWord({ header, offset, mask, indirect }: PeditKey): boolean {
+  return indirect === undefined && (~mask & ~(fieldBits.get(`${header} ${offset}`) ?? 0)) === 0
+}
 
 /** The words that write `value` under `mask` into a field. */
 export function peditKeys(field: PeditField, value: unknown, mask: unknown): PeditKey[] {
@@ -117,6 +131,15 @@ export function fieldFrom(
   return mask === field.codec.zero ? undefined : { value: pickUp(field, bytes, base), mask }
 }
 
+/** The bits of every word that belong to a field. */
+const fieldBits = new Map<string, number>()
+for (const field of peditFields) {
+  for (const { header, offset, mask } of peditKeys(field, field.codec.zero, field.codec.ones)) {
+    const word = `${header} ${offset}`
+    fieldBits.set(word, (fieldBits.get(word) ?? 0) | ~mask)
+  }
+}
+
 function layOut(
   { offset, codec, shift }: PeditField,
   value: unknown,
@@ -130,7 +153,9 @@ function layOut(
 }
 
 function pickUp({ offset, codec, shift }: PeditField, bytes: Uint8Array, base: number): unknown {
-  return shift === undefined ? codec.take(bytes, offset - base) : (be32.take(bytes, 0) >>> shift) & 0xff
+  return shift === undefined
+    ? codec.take(bytes, offset - base)
+    : (be32.take(bytes, 0) >>> shift) & (codec.ones as number)
 }
 
 const generalStruct = struct<General>(general)
@@ -156,7 +181,13 @@ const parms: Codec<PeditParms> = {
     }
     const keys = Array.from({ length: count }, (_, index) => {
       const at = start + 24 + index * 24
-      return { mask: be32.take(from, at), value: be32.take(from, at + 4), offset: u32.take(from, at + 8) }
+      const key = {
+        mask: be32.take(from, at),
+        value: be32.take(from, at + 4),
+        offset: u32.take(from, at + 8),
+      }
+      const indirect = from.subarray(at + 12, at + 24).some((byte) => byte !== 0)
+      return indirect ? { ...key, indirect: true as const } : key
     })
     return { ...generalStruct.take(from, start), keys }
   },
@@ -183,7 +214,7 @@ const headers: Codec<readonly number[]> = {
   write: (writer, value) => {
     for (const header of value) {
       const at = writer.begin(KEY_EX.id)
-      extendedKey.write(writer, { header, command: 0 })
+      extendedKey.write(writer, { header: header & 0xffff, command: header >>> 16 })
       writer.end(at)
     }
   },
@@ -191,8 +222,10 @@ const headers: Codec<readonly number[]> = {
     const found: number[] = []
     eachAttribute(from, start, end, (_id, begin, stop) => {
       const { header, command } = extendedKey.read(from, begin, stop)
-      if (header === undefined || command !== 0) throw new DpifError('BAD_MESSAGE', 'a key that does not set')
-      found.push(header)
+      if (header === undefined || command === undefined) {
+        throw new DpifError('BAD_MESSAGE', 'a key without header or command')
+      }
+      found.push(header + command * ADD)
     })
     return found
   },
@@ -202,6 +235,7 @@ const headers: Codec<readonly number[]> = {
 /** Rewrites words of headers. */
 export const pedit: ActionKind<PeditOptions> = {
   kind: 'pedit',
+  pad: 3,
   // biome-ignore format: one row per line
   options: new AttributeSet<PeditOptions>('pedit', {
     parms: { uapi: 'TCA_PEDIT_PARMS_EX', id: 4, codec: parms, doc: 'The words.' },

@@ -4,7 +4,7 @@ import { parseKey } from '../../ovs/text.js'
 import { backends, type Case, collect, counted, homes, type Lab, ok, other, plain, steering } from './lab.js'
 
 /** What TC cannot carry, while openvswitch can. */
-const beyondTc = 'set(skb_mark(0x5)),'
+const beyondTc = 'set(skb_priority(0x5/0x7)),'
 
 export const moveCases: readonly Case[] = [
   ...backends.flatMap((from): Case[] => {

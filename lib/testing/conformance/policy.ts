@@ -29,7 +29,7 @@ const declines: readonly Decline[] = [
   { name: 'ARP of any operation', key: 'recirc_id(0),in_port(P),eth(),eth_type(0x0806),arp(tip=10.0.0.1)', code: 'UNSUPPORTED_MATCH', path: 'arp.op' },
   { name: 'an IPv6 label', key: 'recirc_id(0),in_port(P),eth(),eth_type(0x86dd),ipv6(label=0x5,frag=no)', code: 'UNSUPPORTED_MATCH', path: 'ipv6.label' },
   { name: 'some bits of a VLAN id', key: `recirc_id(0),in_port(P),eth(),eth_type(0x8100),vlan(vid=7/0xf),encap(eth_type(0x0800),ipv4(frag=no))`, code: 'UNSUPPORTED_MATCH', path: 'vlan.vid' },
-  { name: 'a rewritten mark', key: `recirc_id(0),in_port(P),${udp}`, actions: 'set(skb_mark(0x5))', code: 'UNSUPPORTED_ACTION', path: 'actions[0].set.skbMark' },
+  { name: 'some bits of a priority', key: `recirc_id(0),in_port(P),${udp}`, actions: 'set(skb_priority(0x5/0x7))', code: 'UNSUPPORTED_ACTION', path: 'actions[0].setMasked.skbPriority' },
   { name: 'a rewritten address before an unknown protocol', key: `recirc_id(0),in_port(P),${ip4},ipv4(frag=no)`, actions: 'set(ipv4(src=1.2.3.4/255.255.255.255))', code: 'UNSUPPORTED_ACTION', path: 'ipv4.proto' },
   { name: 'an output to a port nobody has', key: `recirc_id(0),in_port(P),${udp}`, actions: '4000', code: 'NO_PORT', path: 'actions[0].output' },
   { name: 'an output to the internal port', key: `recirc_id(0),in_port(P),${udp}`, actions: '0', code: 'PORT_NOT_IN_TC', path: 'actions[0].output' },

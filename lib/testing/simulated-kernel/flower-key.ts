@@ -1,7 +1,9 @@
 import type { FlowKey } from '../../../types/flow.js'
 import { be16, u16 } from '../../netlink/integers.js'
 import { Writer } from '../../netlink/writer.js'
-import { etherTypes, fieldOf, layersOf, matchRows, oddRows } from '../../tc/match.js'
+import { etherTypes, fieldOf, layersOf, matchRows, oddRows, outerAttributes } from '../../tc/match.js'
+import { ctFlags, ctState } from '../../tc/match-ct.js'
+import { isMpls, mplsRows } from '../../tc/match-mpls.js'
 import { masked, parse, payload, type Policy, type Span } from './attributes.js'
 import { notSimulated, refuse } from './errors.js'
 import { Layout } from './layout.js'
@@ -12,7 +14,9 @@ import { put } from './request.js'
 const layout = new Layout({
   ethDst: 6, ethSrc: 6, type: 2, vlanId: 2, vlanPrio: 1, vlanTpid: 2, vlanNext: 2, cvlanId: 2, cvlanPrio: 1, cvlanTpid: 2, cvlanNext: 2,
   proto: 1, tos: 1, ttl: 1, v4Src: 4, v4Dst: 4, v6Src: 16, v6Dst: 16, tpSrc: 2, tpDst: 2, tcpFlags: 2, icmpType: 1, icmpCode: 1,
-  arpSip: 4, arpTip: 4, arpOp: 1, arpSha: 6, arpTha: 6, flags: 4,
+  arpSip: 4, arpTip: 4, arpOp: 1, arpSha: 6, arpTha: 6, flags: 4, numOfVlans: 1, mplsTtl: 1, mplsTc: 1, mplsLabel: 4, mplsBos: 1,
+  encId: 4, encV4Src: 4, encV4Dst: 4, encV6Src: 16, encV6Dst: 16, encTpSrc: 2, encTpDst: 2, encTos: 1, encTtl: 1,
+  ctState: 2, ctZone: 2, ctMark: 4, ctLabels: 16,
 })
 
 type FieldName = Parameters<(typeof layout)['field']>[1]
@@ -40,6 +44,7 @@ const arp = (key: Uint8Array) => type(key) === etherTypes.ARP || type(key) === 0
 const tcp = (key: Uint8Array) => proto(key) === 6
 const udp = (key: Uint8Array) => proto(key) === 17
 const sctp = (key: Uint8Array) => proto(key) === 132
+const mpls = (key: Uint8Array) => isMpls(type(key))
 const icmp = (key: Uint8Array) => type(key) === etherTypes.IPV4 && proto(key) === 1
 const icmpv6 = (key: Uint8Array) => type(key) === etherTypes.IPV6 && proto(key) === 58
 
@@ -47,6 +52,13 @@ const icmpv6 = (key: Uint8Array) => type(key) === etherTypes.IPV6 && proto(key) 
 const addresses: readonly Row[] = [
   [4, 5, 'ethDst', always],
   [6, 7, 'ethSrc', always],
+]
+// biome-ignore format: one row per line
+const labels: readonly Row[] = [
+  [67, undefined, 'mplsTtl',   mpls],
+  [69, undefined, 'mplsTc',    mpls],
+  [70, undefined, 'mplsLabel', mpls],
+  [68, undefined, 'mplsBos',   mpls],
 ]
 // biome-ignore format: one row per line
 const headers: readonly Row[] = [
@@ -62,8 +74,8 @@ const headers: readonly Row[] = [
   [71, 72, 'tcpFlags', tcp],
   [20, 37, 'tpSrc', udp],
   [21, 38, 'tpDst', udp],
-  [41, 43, 'tpSrc', sctp],
-  [42, 44, 'tpDst', sctp],
+  [41, 39, 'tpSrc', sctp],
+  [42, 40, 'tpDst', sctp],
   [51, 52, 'icmpType', icmp],
   [49, 50, 'icmpCode', icmp],
   [55, 56, 'icmpType', icmpv6],
@@ -73,9 +85,23 @@ const headers: readonly Row[] = [
   [61, 62, 'arpOp', arp],
   [63, 64, 'arpSha', arp],
   [65, 66, 'arpTha', arp],
+  [27, 28, 'encV4Src', always],
+  [29, 30, 'encV4Dst', always],
+  [31, 32, 'encV6Src', always],
+  [33, 34, 'encV6Dst', always],
+  [26, undefined, 'encId', always],
+  [43, 44, 'encTpSrc', always],
+  [45, 46, 'encTpDst', always],
+  [80, 81, 'encTos', always],
+  [82, 83, 'encTtl', always],
+  [ctState.id, ctState.maskId, 'ctState', always],
+  [93, 94, 'ctZone', always],
+  [95, 96, 'ctMark', always],
+  [97, 98, 'ctLabels', always],
 ]
 
 const { ethType, flags, flagsMask, vlanId, vlanPrio, vlanEthType, cvlanId, cvlanPrio, cvlanEthType } = oddRows
+const { numOfVlans } = oddRows
 const ACT = 3
 const FLAGS = 22
 
@@ -86,9 +112,10 @@ const policy: Record<number, { readonly min: number }> = {
   [flagsMask.id]: { min: 4 },
   [vlanPrio.id]: { min: 1 },
   [cvlanPrio.id]: { min: 1 },
+  [numOfVlans.id]: { min: 1 },
 }
 for (const { id } of [ethType, vlanId, vlanEthType, cvlanId, cvlanEthType]) policy[id] = { min: 2 }
-for (const [id, maskId, field] of [...addresses, ...headers]) {
+for (const [id, maskId, field] of [...addresses, ...labels, ...headers]) {
   const min = layout.field(layout.blank(), field).length
   policy[id] = { min }
   if (maskId !== undefined) policy[maskId] = { min }
@@ -104,7 +131,7 @@ export function readOptions(span: Span, origin: number): Map<number, Span> {
 }
 
 // TCA_FLOWER_MAX of Linux 6.1; what lies above is skipped.
-const MAX = 102
+const MAX = 105
 
 /** Reads a match as fl_set_key() does: in this order, looking only at what the type and the protocol allow. */
 export function readFlower(attributes: ReadonlyMap<number, Span>): FlowerMatch {
@@ -137,6 +164,8 @@ export function readFlower(attributes: ReadonlyMap<number, Span>): FlowerMatch {
   }
 
   read(addresses)
+  const count = bytesOf(numOfVlans.id, 'numOfVlans')
+  if (count !== undefined) set('numOfVlans', count)
   const outer = typeAt(attributes.get(ethType.id))
   if (outer !== undefined && isTag(outer)) {
     readTag(outer, [vlanId.id, vlanPrio.id, vlanEthType.id], ['vlanId', 'vlanPrio', 'vlanTpid', 'vlanNext'])
@@ -151,7 +180,9 @@ export function readFlower(attributes: ReadonlyMap<number, Span>): FlowerMatch {
       if (inner !== undefined) set('type', half(inner))
     } else if (next !== undefined) set('type', half(next))
   } else if (outer !== undefined) set('type', half(outer))
+  read(labels)
   read(headers)
+  checkState(layout.field(masked(key, mask), 'ctState'))
 
   const bits = attributes.get(flags.id)
   if (bits !== undefined) {
@@ -163,6 +194,17 @@ export function readFlower(attributes: ReadonlyMap<number, Span>): FlowerMatch {
     set('flags', masked(payload(bits).subarray(0, 4), known), known)
   }
   return { key, mask, masked: masked(key, mask) }
+}
+
+/** fl_validate_ct_state(). */
+function checkState(bytes: Uint8Array): void {
+  const state = u16.take(bytes, 0)
+  const has = (name: (typeof ctFlags)[number]['name']) =>
+    (state & (ctFlags.find((flag) => flag.name === name)?.flower ?? 0)) !== 0
+  if (state !== 0 && !has('TRACKED')) refuse('EINVAL', 'no trk, so no other flag can be set')
+  if (has('NEW') && has('ESTABLISHED')) refuse('EINVAL', 'new and est are mutually exclusive')
+  if (has('INVALID') && state !== 24) refuse('EINVAL', 'when inv is set, only trk may be set')
+  if (has('NEW') && has('REPLY')) refuse('EINVAL', 'new and rpl are mutually exclusive')
 }
 
 /** Writes a match as fl_dump_key() does: only what counts, values as they were sent. */
@@ -182,6 +224,8 @@ export function putFlower(writer: Writer, { key, mask }: FlowerMatch): void {
   }
   dump(addresses)
   if (counts('type')) put(writer, ethType.id, layout.field(key, 'type'))
+  if (counts('numOfVlans')) put(writer, numOfVlans.id, layout.field(key, 'numOfVlans'))
+  dump(labels)
   if (counts('vlanId')) put(writer, vlanId.id, hostHalf('vlanId'))
   if (counts('vlanPrio')) put(writer, vlanPrio.id, layout.field(key, 'vlanPrio'))
   if (counts('cvlanId')) put(writer, cvlanId.id, hostHalf('cvlanId'))
@@ -209,9 +253,13 @@ export function packetOf(frame: FlowKey): Uint8Array {
   }
   for (const row of matchRows) {
     if (row.etherType !== undefined && row.etherType !== key.etherType) continue
-    if (row.attribute !== 'ethernet' && key[row.attribute] === undefined) continue
-    write(row.id, row.codec, fieldOf(row.attribute === 'ethernet' ? frame : key, row))
+    const from = outerAttributes.has(row.attribute) ? frame : key
+    if (row.attribute !== 'ethernet' && from[row.attribute] === undefined) continue
+    write(row.id, row.codec, fieldOf(from, row))
   }
+  if (key.mpls?.[0] !== undefined)
+    for (const { name, id, codec } of mplsRows) write(id, codec, key.mpls[0][name] ?? 0)
+  put(writer, numOfVlans.id, [tags.length])
   write(ethType.id, be16, frame.etherType ?? 0)
   tags.forEach((tag, index) => {
     const [id, prio, next] =

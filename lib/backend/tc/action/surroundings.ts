@@ -1,0 +1,35 @@
+import type { FlowKey, Mac } from '../../../../types/flow.js'
+import type { Port } from '../../../../types/port.js'
+import type { Supports } from '../../../tc/features.js'
+
+/** The match the actions stand behind, and the cookie that names the flow. */
+export interface Frame {
+  readonly key: FlowKey
+  readonly mask: FlowKey
+  readonly cookie: Uint8Array
+}
+
+/** Meters that are policers of TC. A policer that is not there would be made by naming it, one that lets everything pass. */
+export interface MeterTable {
+  /** The policer that carries out a meter. */
+  indexOf(meter: number): number | undefined
+  meterOf(index: number): number | undefined
+}
+
+/** What a translation may count on; what is left out is not to be had. */
+export interface Abilities {
+  readonly meters?: MeterTable
+  /** Recirculated packets find their flows in the chain of that number. */
+  readonly chains?: boolean
+  readonly supports?: Supports
+  /** The address of an internal port. */
+  readonly macOf?: (port: Port) => Mac | undefined
+}
+
+/** The ports of the datapath, by both their numbers. */
+export interface PortTable {
+  byNumber(number: number): Port | undefined
+  byIfindex(ifindex: number): Port | undefined
+  /** Nothing is counted on when left out. */
+  readonly abilities?: Abilities
+}

@@ -1,0 +1,109 @@
+import type { FlowKey } from '../../types/flow.js'
+import type { Scalar } from '../netlink/codec.js'
+import { eachAttribute } from '../netlink/reader.js'
+import type { Writer } from '../netlink/writer.js'
+
+/** A field of a flow and its attribute of flower, with that of its mask. */
+export interface MatchRow {
+  /** Where a flow names the field. */
+  readonly attribute: keyof FlowKey & string
+  /** Absent where the attribute is the field. */
+  readonly part?: string
+  readonly uapi: string
+  readonly id: number
+  /** Absent where flower can only match the field as a whole. */
+  readonly maskId?: number
+  /** The field's bytes in flower. */
+  readonly codec: Scalar<unknown>
+  /** Ethernet type the row is for, where two rows share an attribute. */
+  readonly etherType?: number
+  /** IP protocol without which flower does not look at the field. */
+  readonly proto?: number
+}
+
+export const row = <T>(
+  path: string,
+  uapi: string,
+  id: number,
+  maskId: number | undefined,
+  codec: Scalar<T>,
+  needs: Pick<MatchRow, 'etherType' | 'proto'> = {},
+): MatchRow => {
+  const [attribute, part] = path.split('.')
+  return {
+    attribute: attribute as MatchRow['attribute'],
+    ...(part === undefined ? {} : { part }),
+    uapi: `TCA_FLOWER_KEY_${uapi}`,
+    id,
+    ...(maskId === undefined ? {} : { maskId }),
+    codec: codec as Scalar<unknown>,
+    ...needs,
+  }
+}
+
+/** The value of a row's field, 0 where the key does not say. */
+export function fieldOf(key: FlowKey, { attribute, part, codec }: MatchRow): unknown {
+  const whole: unknown = key[attribute]
+  return (part === undefined ? whole : (whole as Record<string, unknown> | undefined)?.[part]) ?? codec.zero
+}
+
+/** Writes a row's field, if the mask wants any of it. */
+export function writeRow(writer: Writer, row: MatchRow, key: FlowKey, mask: FlowKey): void {
+  const bits = fieldOf(mask, row)
+  if (bits === row.codec.zero) return
+  if (row.maskId !== undefined) put(writer, row.maskId, row.codec, bits)
+  put(writer, row.id, row.codec, fieldOf(key, row))
+}
+
+export function put<T>(writer: Writer, id: number, codec: Scalar<T>, value: T): void {
+  const at = writer.attribute(id, codec.size)
+  codec.put(writer.bytes, at, value)
+}
+
+/** Newer parts of flower refuse a nest without it (nla_parse_nested()). */
+export const NESTED = 0x8000
+
+/** The value of an attribute, if it is there. */
+export type Take = <T>(id: number, codec: Scalar<T>) => T | undefined
+
+/** What an attribute list says, by number; of several with one number the last. */
+export function taker(data: Uint8Array): Take {
+  const found = new Map<number, Uint8Array>()
+  eachAttribute(data, 0, data.length, (id, start, end) => found.set(id, data.subarray(start, end)))
+  return takeFrom(found)
+}
+
+export function takeFrom(found: ReadonlyMap<number, Uint8Array>): Take {
+  return (id, codec) => {
+    const data = found.get(id)
+    return data === undefined ? undefined : codec.read(data, 0, data.length)
+  }
+}
+
+/** Reads the parts that `rows` name, all of them: what is not matched is zero. */
+export function readParts(
+  rows: readonly MatchRow[],
+  take: Take,
+): { key: Record<string, unknown>; mask: Record<string, unknown> } {
+  const key: Record<string, unknown> = {}
+  const mask: Record<string, unknown> = {}
+  for (const row of rows) {
+    const value = take(row.id, row.codec)
+    const bits = row.maskId === undefined ? undefined : take(row.maskId, row.codec)
+    const part = row.part ?? ''
+    key[part] = value ?? row.codec.zero
+    mask[part] = value === undefined ? row.codec.zero : (bits ?? row.codec.ones)
+  }
+  return { key, mask }
+}
+
+/** Whether a mask, or any part of one, has a bit that counts. */
+export function counts(bits: unknown): boolean {
+  if (typeof bits === 'string') return !/^[0:.]*$/.test(bits)
+  if (typeof bits !== 'object' || bits === null) return Boolean(bits)
+  if (bits instanceof Uint8Array) return bits.some((byte) => byte !== 0)
+  if (Array.isArray(bits)) return bits.some(counts)
+  // An unknown attribute is its payload; the number does not count.
+  if ('data' in bits && 'id' in bits) return counts(bits.data)
+  return Object.values(bits).some(counts)
+}
