@@ -64,6 +64,11 @@ export function matchesTunnel(key: FlowKey, mask: FlowKey): boolean {
   return false
 }
 
+/** For a key without a tunnel under a mask with one. On a port that is no tunnel it would be exact, but nobody knows that here. */
+export function reportNoTunnel(report: Report): void {
+  report('tunnel', 'NO_FLOWER_KEY', 'flower cannot match that a packet came through no tunnel')
+}
+
 /** For a key and a mask that {@link matchesTunnel} is true of. */
 export function writeTunnel(writer: Writer, key: FlowKey, mask: FlowKey): void {
   const { tunnel = {} } = key

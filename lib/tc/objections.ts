@@ -15,7 +15,7 @@ import {
 import { matchesCt, reportCt } from './match-ct.js'
 import { reportMpls } from './match-mpls.js'
 import { counts } from './match-row.js'
-import { matchesTunnel, reportTunnel } from './match-tunnel.js'
+import { matchesTunnel, reportNoTunnel, reportTunnel } from './match-tunnel.js'
 import type { Report } from './reasons.js'
 
 /** What TC cannot match exactly, as a path into the flow, a reason and a sentence. */
@@ -56,6 +56,7 @@ export function matchObjections(key: FlowKey, mask: FlowKey, supports: Supports 
     reportMpls(inner, layers.key.mpls, layers.mask.mpls, etherType, supports, report)
   }
   if (matchesTunnel(key, mask)) reportTunnel(key, mask, supports, report)
+  else if (key.tunnel === undefined && counts(mask.tunnel)) reportNoTunnel(report)
   if (matchesCt(mask)) reportCt(key, mask, supports, report)
   return found
 }

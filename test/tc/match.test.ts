@@ -110,3 +110,15 @@ t.test('what flower cannot match exactly is refused, with the path of the field'
     )
   }
 })
+
+t.test('that a packet came through no tunnel is nothing flower can match', async (t) => {
+  const key: FlowKey = { inPort: 1, ethernet: {}, etherType: 0x88b5 }
+  const mask: FlowKey = { inPort: 0xffffffff, etherType: 0xffff }
+  // The kernel writes an empty tunnel into every mask it reports (__ovs_nla_put_key(), Linux 6.1).
+  t.same(matchObjections(key, { ...mask, tunnel: { ttl: 0 } }), [])
+  for (const tunnel of [{ src: '255.0.0.0' }, { id: 1n }, { ttl: 255 }, { df: true }] as const) {
+    const found = matchObjections(key, { ...mask, tunnel })
+    t.match(found, [{ code: 'UNSUPPORTED_MATCH', path: 'tunnel', reason: 'NO_FLOWER_KEY' }])
+    t.equal(found.length, 1)
+  }
+})
