@@ -87,6 +87,8 @@ export interface Explanation {
   readonly placement: Placement
   /** One for each choice of the placement, in order. */
   readonly verdicts: readonly Verdict[]
+  /** One for each backend the placement does not name: whether it could carry the flow, were it asked. */
+  readonly others: readonly Verdict[]
   /** The first backend nothing stands against, as far as is known without asking a kernel. */
   readonly backend?: BackendName
 }

@@ -22,8 +22,8 @@ export function flowJson(flow: Flow, now: number): object {
 }
 
 /** A failure may be an exception, whose message JSON would leave out. */
-export function failureJson({ code, message, errno, backend, kernel, path }: Failure): object {
-  return { code, message, errno, backend, kernel, path }
+export function failureJson({ code, reason, message, errno, backend, kernel, path }: Failure): object {
+  return { code, reason, message, errno, backend, kernel, path }
 }
 
 export function resultJson({ ufid, backend, error, declined, stats }: OpResult, now: number): object {
@@ -36,7 +36,7 @@ export function resultJson({ ufid, backend, error, declined, stats }: OpResult, 
   }
 }
 
-export function explanationJson({ ufid, policy, placement, verdicts, backend }: Explanation): object {
+export function explanationJson({ ufid, policy, placement, verdicts, others, backend }: Explanation): object {
   return {
     ufid,
     policy,
@@ -45,6 +45,7 @@ export function explanationJson({ ufid, policy, placement, verdicts, backend }: 
       ...choice,
       objections: (verdicts[index]?.objections ?? []).map(failureJson),
     })),
+    others: others.map(({ backend, objections }) => ({ backend, objections: objections.map(failureJson) })),
     backend: backend ?? null,
   }
 }
@@ -52,7 +53,7 @@ export function explanationJson({ ufid, policy, placement, verdicts, backend }: 
 // The shapes as help prints them.
 export const shapes = {
   stats: '{ packets, bytes, idleMs (null: never used), tcpFlags }',
-  failure: '{ code, message, errno?, backend?, kernel?, path? }',
+  failure: '{ code, reason?, message, errno?, backend?, kernel?, path? }',
   result: '{ ufid, backend?, error?: FAILURE, declined?: [FAILURE, …], stats?: STATS }',
   flow: '{ ufid, ufidPresent, backend: "ovs"|"tc", offloaded, key, mask, actions, stats: STATS }',
 } as const

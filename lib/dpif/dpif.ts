@@ -12,7 +12,7 @@ import type {
   OpResult,
   PutOp,
 } from '../../types/op.js'
-import type { Facts, Policy } from '../../types/policy.js'
+import type { Choice, Facts, Policy } from '../../types/policy.js'
 import type { AddPortOptions, Datapath, Port } from '../../types/port.js'
 import { DpifError } from '../errors.js'
 import { Merge } from './merge.js'
@@ -128,10 +128,14 @@ export class DpifProvider implements Dpif {
       if (this.#namesUnknownPort(flow)) await this.#loadPorts()
       const placement = decide(this.#context, flow)
       if ('error' in placement) throw DpifError.from(placement.error)
-      const verdicts = placement.choices.map((choice) => {
+      const judge = (choice: Choice) => {
         const backend = this.#backends.get(choice.backend) as Backend
         return { backend: choice.backend, objections: backend.objections(flow, choice) }
-      })
+      }
+      const verdicts = placement.choices.map(judge)
+      const others = [...this.#backends.keys()]
+        .filter((backend) => !placement.choices.some((choice) => choice.backend === backend))
+        .map((backend) => judge({ backend }))
       const first = verdicts.find(({ objections }) => objections.length === 0)
       const { name: policy } = this.#parts.policy
       return {
@@ -139,6 +143,7 @@ export class DpifProvider implements Dpif {
         policy,
         placement,
         verdicts,
+        others,
         ...(first === undefined ? {} : { backend: first.backend }),
       }
     })

@@ -191,7 +191,7 @@ t.test('explain says where a flow would go, and why, and puts nothing', async (t
   t.match(first, /^ufid:/)
   t.match(lines, [
     'policy prefer-tc: TC first, openvswitch for what TC cannot carry',
-    /^ {2}tc: recircId: .* \(UNSUPPORTED_MATCH\)$/,
+    /^ {2}tc: recircId: .* \(UNSUPPORTED_MATCH, NOT_HERE_YET\)$/,
     '  ovs: nothing is known to stand against it',
     'would go to ovs',
   ])
@@ -202,14 +202,34 @@ t.test('explain says where a flow would go, and why, and puts nothing', async (t
     'recirc_id(4),in_port(1),eth(),eth_type(0x0800),ipv4()',
     '2',
   )
-  t.match(refused.out, /\n {2}tc skip_sw: recircId: .*\nwould be refused\n$/)
+  t.match(
+    refused.out,
+    /\n {2}tc skip_sw: recircId: .*\n {2}ovs, which the policy does not name: nothing is .*\nwould be refused\n$/,
+  )
   t.match(JSON.parse((await hwacc('explain', '--json', web, '2')).out), {
     policy: 'prefer-tc',
     choices: [
       { backend: 'tc', objections: [] },
       { backend: 'ovs', objections: [] },
     ],
+    others: [],
     backend: 'tc',
+  })
+  const json = JSON.parse(
+    (
+      await hwacc(
+        'explain',
+        '--json',
+        '--policy',
+        'kernel-only',
+        'in_port(1),eth(),eth_type(0x0800),ipv4(proto=16/0xf0)',
+        '2',
+      )
+    ).out,
+  )
+  t.match(json, {
+    others: [{ backend: 'tc', objections: [{ path: 'ipv4.proto', reason: 'PARTIAL_MASK' }] }],
+    backend: 'ovs',
   })
   t.same(await hwacc('dump-flows'), good())
 })

@@ -1,4 +1,4 @@
-import { type Choice, formatUfid } from '../../index.js'
+import { type Choice, type Failure, formatUfid } from '../../index.js'
 import { portNumbers, putOp, readFlow, withDatapath } from '../flows.js'
 import { explanationJson, shapes, toJson } from '../json.js'
 import type { Verb } from '../verb.js'
@@ -6,11 +6,12 @@ import type { Verb } from '../verb.js'
 export const explain: Verb = {
   name: 'explain',
   usage: '[DP] FLOW ACTIONS',
-  summary: 'print where the policy would send FLOW and what stands against it; nothing is put',
+  summary:
+    'print where the policy would send FLOW, and for each backend what stands against it; nothing is put',
   options: ['policy', 'json'],
   takes: [2, 3],
   writes: false,
-  json: `{ ufid, policy, reason, choices: [{ backend, skip?, objections: [FAILURE, …] }, …], backend (null: none would take it) },
+  json: `{ ufid, policy, reason, choices: [{ backend, skip?, objections: [FAILURE, …] }, …], others: [{ backend, objections }, …], backend (null: none would take it) },
   FAILURE: ${shapes.failure}`,
   run: (call) =>
     withDatapath(call, async (dpif, [flow = '', actions = '']) => {
@@ -19,13 +20,16 @@ export const explain: Verb = {
       const mode = { mode: 'create', zeroStats: false, stats: false } as const
       const explanation = await dpif.explain(putOp(readFlow(flow, ports), actions, ports, mode))
       if (options.json) return out.line(toJson(explanationJson(explanation)))
-      const { ufid, policy, placement, verdicts, backend } = explanation
+      const { ufid, policy, placement, verdicts, others, backend } = explanation
       await out.line(formatUfid(ufid))
       await out.line(`policy ${policy}: ${placement.reason}`)
       for (const [index, { objections }] of verdicts.entries()) {
         const name = choiceName(placement.choices[index] as Choice)
-        if (objections.length === 0) await out.line(`  ${name}: nothing is known to stand against it`)
-        for (const { code, message } of objections) await out.line(`  ${name}: ${message} (${code})`)
+        for (const line of linesOf(name, objections)) await out.line(line)
+      }
+      for (const { backend, objections } of others) {
+        for (const line of linesOf(`${backend}, which the policy does not name`, objections))
+          await out.line(line)
       }
       await out.line(backend === undefined ? 'would be refused' : `would go to ${backend}`)
     }),
@@ -33,3 +37,10 @@ export const explain: Verb = {
 
 const choiceName = ({ backend, skip }: Choice): string =>
   skip === undefined ? backend : `${backend} skip_${skip}`
+
+function linesOf(name: string, objections: readonly Failure[]): string[] {
+  if (objections.length === 0) return [`  ${name}: nothing is known to stand against it`]
+  return objections.map(({ code, reason, message }) => {
+    return `  ${name}: ${message} (${reason === undefined ? code : `${code}, ${reason}`})`
+  })
+}
