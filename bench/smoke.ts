@@ -14,8 +14,11 @@ const shares: readonly {
   { args: ['sweep', '--backend', 'both'], aim: 0.7, reached: 0.25 },
 ]
 
-/** Half of what was reached: other work on the machine costs a third at times, and must not turn a build red. */
-const TOLERANCE = 0.5
+/**
+ * How much of what was reached has to be left. Processors and other work on the machine move these shares by a factor of two (a sweep was
+ * seen at 0.16 to 0.46 of the limit), and only a gross regression may turn a build red.
+ */
+const TOLERANCE = 0.4
 const bounded = ['--flows', '20000', '--repeat', '3', '--beside', '0']
 
 /** A minute at most. Fails on ratios only, never on a time. */
