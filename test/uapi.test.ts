@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { portTypes } from '../lib/ovs/vport.js'
 import * as message from '../lib/netlink/message.js'
@@ -12,7 +13,7 @@ import { flow, ufidFlags } from '../lib/ovs/flow.js'
 import { flowKey, nshKey, tunnelKey, vxlanKey } from '../lib/ovs/key.js'
 import { vport } from '../lib/ovs/vport.js'
 import { csumFlags } from '../lib/tc/action/csum.js'
-import { actionEnvelope, actionKinds } from '../lib/tc/action/index.js'
+import { actionEnvelope, actionKinds, NO_PERCPU_STATS } from '../lib/tc/action/index.js'
 import { ctActions } from '../lib/tc/action/ct.js'
 import { jumps, NESTED, verdicts } from '../lib/tc/action/kind.js'
 import { directions } from '../lib/tc/action/mirred.js'
@@ -108,6 +109,7 @@ const facts: Fact[] = [
   ...named('TCA_TUNNEL_KEY_ENC_OPTS_', tunnel.tunnelOptionSorts),
   ...named('PACKET_', packetTypes),
   { uapi: 'NLA_F_NESTED', value: NESTED },
+  { uapi: 'TCA_ACT_FLAGS_NO_PERCPU_STATS', value: NO_PERCPU_STATS.value },
   { uapi: 'TCA_PEDIT_KEY_EX_CMD_ADD', value: ADD >> 16 },
   ...named('TCA_', directions),
   ...named('TCA_VLAN_ACT_', vlanActions),
@@ -178,4 +180,140 @@ t.test('every number is the one in the kernel headers', async (t) => {
 t.test('a wrong number would be noticed', async (t) => {
   const errors = compile(['#include <linux/openvswitch.h>', 'static_assert(OVS_KEY_ATTR_IN_PORT == 4, "");'])
   t.match(errors.get(2), /static assertion failed/)
+})
+
+/**
+ * What those headers have and we have no row for, each with the reason. A star stands for anything; `since` is for what kernels after
+ * Linux 6.1 brought, so that older headers need not have it.
+ */
+// biome-ignore format: one row per line
+const without: readonly (readonly [name: string, reason: string, since?: string])[] = [
+  ['OVS_*_PAD',                           'alignment; says nothing'],
+  ['OVS_DP_ATTR_PER_CPU_PIDS',            'upcalls by CPU; this library takes no upcalls'],
+  ['OVS_VPORT_ATTR_OPTIONS',              'makes tunnel ports; ovs-vswitchd makes devices of them instead, and so may the caller'],
+  ['OVS_VPORT_ATTR_NETNSID',              'only told of a device in another namespace; kept as unknown'],
+  ['OVS_VPORT_ATTR_UPCALL_STATS',         'counts upcalls; kept as unknown', '6.3'],
+  ['OVS_FLOW_ATTR_PROBE',                 'keeps the log quiet about flows that only try what the kernel can; none are put'],
+  ['OVS_KEY_ATTR_TUNNEL_INFO',            'inside the kernel only (#ifdef __KERNEL__)'],
+  ['TCA_ACT_TAB',                         'the list in messages about actions without a filter; none are sent'],
+  ['TCA_ACT_FLAG_*',                      'flags of dumps of actions without a filter; not dumped'],
+  ['TCA_ACT_INDEX',                       'names an action without a filter; ours live and die with theirs'],
+  ['TCA_ACT_PAD',                         'alignment; says nothing'],
+  ['TCA_ACT_HW_STATS*',                   'how often hardware counts; any way will do, which is the default'],
+  ['TCA_ACT_USED_HW_STATS',               'how often hardware counts; nobody asked'],
+  ['TCA_ACT_IN_HW_COUNT',                 'devices that hold one action; TCA_FLOWER_IN_HW_COUNT says it of the filter'],
+  ['TCA_ACT_FLAGS_SKIP_*',                'for actions without a filter; the flag of the filter decides'],
+  ['TCA_ACT_MAX_PRIO',                    'how many actions fit in a filter; a limit in lib/backend/tc/action/index.ts'],
+  ['TCA_ACT_*BIND',                       'arguments inside the kernel'],
+  ['TCA_ACT_*REPLACE',                    'arguments inside the kernel'],
+  ...['GACT', 'IPT', 'PEDIT', 'MIRRED', 'NAT', 'XT', 'SKBEDIT', 'VLAN', 'CONNMARK', 'SKBMOD', 'CSUM', 'TUNNEL_KEY', 'SIMP', 'IFE', 'SAMPLE']
+    .map((kind) => [`TCA_ACT_${kind}`, 'a number of an action kind; messages have its name'] as const),
+  ['TCA_ACT_BPF*',                        'an action kind, and its number; no action of openvswitch needs it'],
+  ['TCA_POLICE_RATE',                     'a table of transmission times; the policers here count packets or compare lengths'],
+  ['TCA_POLICE_PEAKRATE',                 'a table of transmission times; the policers here count packets or compare lengths'],
+  ['TCA_POLICE_AVRATE',                   'an estimator of the rate; the policers here count packets or compare lengths'],
+  ['TCA_POLICE_RATE64',                   'bytes a second over 32 bits; the policers here count packets or compare lengths'],
+  ['TCA_POLICE_PEAKRATE64',               'bytes a second over 32 bits; the policers here count packets or compare lengths'],
+  ['TCA_FLOWER_CLASSID',                  'a class of a qdisc; filters on the ingress hook have none'],
+  ['TCA_FLOWER_INDEV',                    'a second word for the port; the filter lives on it'],
+  ['TCA_FLOWER_KEY_PORT_*',               'ranges of ports; a mask of openvswitch is no range'],
+  ['TCA_FLOWER_MASK_FLAGS_RANGE',         'ranges of ports; a mask of openvswitch is no range'],
+  ['TCA_FLOWER_KEY_HASH*',                "the packet's own hash, not the dp_hash of an action"],
+  ['TCA_FLOWER_KEY_PPP*',                 'openvswitch has no key for PPPoE'],
+  ['TCA_FLOWER_KEY_L2TPV3_SID',           'openvswitch has no key for L2TP'],
+  ['TCA_FLOWER_KEY_ENC_OPTS_GTP',         'openvswitch keeps no GTP options in a key'],
+  ['TCA_FLOWER_KEY_ENC_OPT_GTP_*',        'openvswitch keeps no GTP options in a key'],
+  ['TCA_FLOWER_KEY_ENC_OPTS_PFCP',        'openvswitch has no PFCP tunnels', '6.10'],
+  ['TCA_FLOWER_KEY_ENC_OPT_PFCP_*',       'openvswitch has no PFCP tunnels', '6.10'],
+  ['TCA_FLOWER_KEY_CFM*',                 'openvswitch has no key for connectivity fault management', '6.6'],
+  ['TCA_FLOWER_KEY_SPI*',                 'openvswitch has no key for IPsec', '6.6'],
+  ['TCA_FLOWER_L2_MISS',                  'what the bridge did not know; openvswitch has no bridge before it', '6.5'],
+  ['TCA_FLOWER_KEY_FLAGS_IS_FRAGMENT',    'a bit of the table of fragment types in lib/tc/match.ts, proven by flower-keys.test.ts'],
+  ['TCA_FLOWER_KEY_FLAGS_FRAG_IS_FIRST',  'a bit of the table of fragment types in lib/tc/match.ts, proven by flower-keys.test.ts'],
+  ['TCA_FLOWER_KEY_FLAGS_TUNNEL_CRIT_OPT', 'openvswitch keeps no such flag in a key', '6.11'],
+  ['TCA_CSUM_UPDATE_FLAG_IGMP',           'no action rewrites IGMP'],
+  ['TCA_CSUM_UPDATE_FLAG_UDPLITE',        'no action rewrites UDP-Lite'],
+  ['TCA_GACT_PROB',                       'one of N; openvswitch samples with a probability'],
+  ['TCA_MIRRED_BLOCKID',                  'outputs to a whole block of ports; openvswitch names ports', '6.8'],
+  ['TCA_PEDIT_PARMS',                     'the older form, without headers; TCA_PEDIT_PARMS_EX is written'],
+  ['TCA_PEDIT_KEY_EX_HDR_TYPE_NETWORK',   'counts from wherever the IP header is; ours say which version'],
+  ['TCA_PEDIT_KEY_EX_CMD_SET',            '0: what is done where nothing is said'],
+  ['TCA_SKBEDIT_QUEUE_MAPPING',           'a transmit queue; openvswitch chooses none'],
+  ['TCA_SKBEDIT_FLAGS',                   'priority from the TOS; openvswitch has no such action'],
+]
+
+const families = [
+  'OVS_DP_ATTR_',
+  'OVS_VPORT_ATTR_',
+  'OVS_FLOW_ATTR_',
+  'OVS_KEY_ATTR_',
+  'OVS_TUNNEL_KEY_ATTR_',
+  'OVS_NSH_KEY_ATTR_',
+  'OVS_VXLAN_EXT_',
+  'OVS_ACTION_ATTR_',
+  'OVS_CT_ATTR_',
+  'OVS_NAT_ATTR_',
+  'OVS_USERSPACE_ATTR_',
+  'OVS_SAMPLE_ATTR_',
+  'OVS_CHECK_PKT_LEN_ATTR_',
+  'OVS_DEC_TTL_ATTR_',
+  'OVS_PSAMPLE_ATTR_',
+  'TCA_FLOWER_',
+  'TCA_ACT_',
+  'TCA_CT_',
+  'TCA_CSUM_',
+  'TCA_GACT_',
+  'TCA_MIRRED_',
+  'TCA_MPLS_',
+  'TCA_PEDIT_',
+  'TCA_POLICE_',
+  'TCA_SAMPLE_',
+  'TCA_SKBEDIT_',
+  'TCA_TUNNEL_KEY_',
+  'TCA_VLAN_',
+] as const
+
+/** Every name of those families in the headers. Ends of enums and zeros that say nothing are none. */
+function namesInHeaders(): ReadonlySet<string> {
+  const texts = headers.map((header) => readFileSync(`/usr/include/${header}`, 'utf8'))
+  const code = texts.join('\n').replaceAll(/\/\*.*?\*\/|\/\/[^\n]*/gs, ' ')
+  const all = new Set([...code.matchAll(/\b[A-Z][A-Z0-9_]*\b/g)].map(([name]) => name))
+  return new Set(
+    [...all].filter((name) => {
+      if (!families.some((family) => name.startsWith(family)) || /_(UNSPEC|NONE)$/.test(name)) return false
+      // An enum's end is no attribute, the end of a range is one.
+      return !name.endsWith('_MAX') || all.has(name.replace(/_MAX$/, '_MIN'))
+    }),
+  )
+}
+
+const matches = (pattern: string, name: string) =>
+  new RegExp(`^${pattern.replace('*', '[A-Z0-9_]*')}$`).test(name)
+
+t.test('every name in the headers has a row, or is on the list of those without', async (t) => {
+  const ours = new Set(facts.map(({ uapi }) => uapi))
+  const theirs = [...namesInHeaders()]
+  for (const family of families) {
+    const known = [...ours, ...theirs].filter((name) => name.startsWith(family))
+    t.ok(known.length > 0, `${family}* is a family of names`)
+    const missing = known.filter((name) => !ours.has(name) && !without.some(([it]) => matches(it, name)))
+    t.same(missing, [], `${family}*: names of the headers without a row and without a reason`)
+  }
+  for (const [pattern, reason, since] of without) {
+    const rows = [...ours].filter((name) => matches(pattern, name))
+    t.same(rows, [], `${pattern} (${reason}) has no row`)
+    if (since === undefined)
+      t.ok(
+        theirs.some((name) => matches(pattern, name)),
+        `${pattern} is in the headers`,
+      )
+  }
+})
+
+t.test('a name that is nowhere would be noticed', async (t) => {
+  const names = namesInHeaders()
+  for (const name of ['OVS_KEY_ATTR_TUNNEL_INFO', 'TCA_FLOWER_KEY_PORT_SRC_MAX', 'TCA_CSUM_UPDATE_FLAG_IGMP'])
+    t.ok(names.has(name), `${name} is found`)
+  for (const name of ['OVS_KEY_ATTR_MAX', '__OVS_KEY_ATTR_MAX', 'OVS_KEY_ATTR_UNSPEC'])
+    t.notOk(names.has(name), `${name} is no attribute`)
 })
