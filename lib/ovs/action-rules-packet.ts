@@ -13,6 +13,7 @@ export interface Packet {
 
 /** What actions are judged by, as the match proves it. */
 export interface Flow {
+  readonly ethernet: boolean
   readonly etherType: number
   /** IP protocol, 0 when open. */
   readonly proto: number
@@ -36,16 +37,22 @@ export function packetOf(key: FlowKey, mask: FlowKey): Packet {
   const [ip, ipBits] = [inner.ipv4 ?? inner.ipv6, bits.ipv4 ?? bits.ipv6]
   return {
     flow: {
+      ethernet: key.ethernet !== undefined,
       etherType,
       proto: (ip?.proto ?? 0) & (ipBits?.proto ?? 0),
       frag: (ip?.frag ?? 0) & (ipBits?.frag ?? 0),
-      nsh: bits.nsh === undefined ? undefined : inner.nsh,
+      nsh: maskedNsh(inner.nsh, bits.nsh),
     },
     ethernet: key.ethernet !== undefined,
     etherType,
     tagged: key.vlan !== undefined && (key.vlan.cfi ?? 1) === 1,
     labels: bits.mpls === undefined ? 0 : (inner.mpls?.length ?? 0),
   }
+}
+
+/** The part that is asked for: the next protocol. */
+function maskedNsh(nsh: FlowKey['nsh'], bits: FlowKey['nsh']): FlowKey['nsh'] {
+  return nsh && { base: { np: (nsh.base?.np ?? 0) & (bits?.base?.np ?? 0) } }
 }
 
 export const isMpls = (etherType: number): boolean => etherType === 0x8847 || etherType === 0x8848

@@ -32,7 +32,9 @@ function walk(actions: readonly Action[], packet: Packet, path: string, depth: n
     const say: Report = (where, problem) => report(`${at}.${where}`, problem)
     if (action.drop !== undefined && index !== actions.length - 1) say('drop', 'nothing comes behind a drop')
     judge(action, now, say)
-    for (const [where, inner] of listsOf(action)) walk(inner, now, `${at}.${where}.`, depth + 1, report)
+    // It asks the match again, not the actions before, whether there is an Ethernet header (`mac_proto`).
+    const inside = { ...now, ethernet: packet.flow.ethernet }
+    for (const [where, inner] of listsOf(action)) walk(inner, inside, `${at}.${where}.`, depth + 1, report)
     now = after(action, now)
   }
 }
@@ -113,13 +115,26 @@ function judgeHeaders(action: Action, packet: Packet, say: Report): void {
   }
   if (pushNsh !== undefined) {
     const { base, md1, md2 } = pushNsh
+    if (!packet.ethernet && !nextProtocols.has(packet.etherType))
+      say(
+        'pushNsh',
+        'without an Ethernet header it goes before IP, NSH and MPLS, so match eth_type() exactly',
+      )
     if (base === undefined) say('pushNsh.base', 'push_nsh() needs a base')
     else if (base.mdtype === 1 && md1 === undefined) say('pushNsh.md1', 'mdtype 1 goes with c1 to c4')
     else if (base.mdtype === 2 && md2 === undefined) say('pushNsh.md2', 'mdtype 2 goes with md2')
     else if (base.mdtype !== 1 && base.mdtype !== 2) say('pushNsh.base.mdtype', 'mdtype is 1 or 2')
   }
-  if (popNsh && packet.etherType !== 0x894f) say('popNsh', 'there is no header; match eth_type(0x894f)')
+  if (popNsh) {
+    if (packet.etherType !== 0x894f) say('popNsh', 'there is no header; match eth_type(0x894f)')
+    else if (!isNextProtocol(packet.flow.nsh?.base?.np ?? 0))
+      say('popNsh', 'what is behind the header is not known; match np from 1 to 5 exactly')
+  }
 }
+
+/** Ethernet types that are a next protocol (tun_p_from_eth_p(), include/net/tun_proto.h), and those by their numbers. */
+const nextProtocols: ReadonlySet<number> = new Set([0x0800, 0x86dd, 0x6558, 0x894f, 0x8847])
+const isNextProtocol = (np: number) => np >= 1 && np <= 5
 
 const NO_ETHERNET = 'the packet has no Ethernet header'
 

@@ -40,6 +40,17 @@ const companions: readonly Companion[] = [
   { when: isNeighbour, needs: 'nd', problem: 'ICMPv6 type 135 and 136 go with nd()' },
 ]
 
+/** The packets that have a header behind that of IP. */
+const carries = {
+  tcp: proto(6),
+  tcpFlags: proto(6),
+  udp: proto(17),
+  sctp: proto(132),
+  icmp: (key: FlowKey) => key.etherType === 0x0800 && proto(1)(key),
+  icmpv6: (key: FlowKey) => key.etherType === 0x86dd && proto(58)(key),
+  nd: isNeighbour,
+} as const
+
 /** The kernel's rules that a flow breaks, as far as they are known here; for the person who was told EINVAL. */
 export function violationsOf(
   key: FlowKey,
@@ -54,11 +65,22 @@ export function violationsOf(
   }
   for (const { when, needs, problem } of companions)
     if (when(key) && key[needs] === undefined) report(needs, problem)
+  // ETH_P_802_3_MIN, eth_proto_is_802_3().
+  if (key.etherType !== undefined && key.etherType < 0x600)
+    report('etherType', `an Ethernet type is 0x0600 or more, not ${hex4(key.etherType)}; leave it out`)
   if (key.vlan !== undefined) {
     if (key.etherType !== 0x8100 && key.etherType !== 0x88a8)
       report('vlan', 'vlan() goes with eth_type(0x8100) or 0x88a8')
     if (key.encap === undefined) report('encap', 'vlan() goes with encap()')
-    if (mask.vlan?.cfi === 0) report('vlan.cfi', 'the mask of vlan() includes cfi')
+    tagViolations(key, mask, report)
+  } else {
+    for (const name of ['vlan', 'encap'] as const)
+      if (
+        mask[name] !== undefined &&
+        key[name] === undefined &&
+        !isZero(name === 'vlan' ? { cfi: 1, ...mask.vlan } : mask.encap)
+      )
+        report(name, `${name} is masked but not in the key`)
   }
   for (const name of ['packetType', 'ndExtensions'] as const) {
     const given = key[name] ?? mask[name]
@@ -81,6 +103,8 @@ export function violationsOf(
     if (isZero(mask[name])) continue
     const protoMask = (mask.ipv4 ?? mask.ipv6)?.proto
     if (protoMask !== 0xff) report(name, `${name}() can be matched only with an exact IP protocol`)
+    else if (whole.names.has(name) && !carries[name](whole.key))
+      report(name, `${name}() can be matched only with its own IP protocol, and not in later fragments`)
   }
   if (!isZero(mask.nd) && mask.icmpv6?.type !== 0xff)
     report('nd', 'nd() can be matched only with an exact ICMPv6 type')
@@ -94,9 +118,30 @@ export function violationsOf(
   if (key.mpls?.length === 0) report('mpls', 'mpls() has at least one label')
   tunnelViolations(key.tunnel, mask.tunnel, report)
   nshViolations(key.nsh, mask.nsh, report)
+  for (const name of new Set([...saidTwice(key), ...saidTwice(mask)]))
+    report(name, `${name} is before the tag and in encap(); have it once`)
   if (key.encap !== undefined)
     found.push(...violationsOf(key.encap, mask.encap ?? {}, `${path}encap.`, whole))
   return found
+}
+
+/** What the kernel refuses in the mask of a tag (validate_vlan_mask_from_nlattrs()): it looks for the tag's encap first. */
+function tagViolations(key: FlowKey, mask: FlowKey, report: (where: string, problem: string) => void): void {
+  const { vid = 0, pcp = 0, cfi = 1 } = key.vlan ?? {}
+  const inside = Object.keys(mask.encap ?? {}).length > 0
+  if (cfi === 0) {
+    if (vid !== 0 || pcp !== 0) report('vlan.cfi', 'vlan() without cfi has neither vid nor pcp')
+    if (Object.keys(key.encap ?? {}).length > 0) report('encap', 'behind vlan() without cfi there is nothing')
+    if (inside) report('encap', 'behind vlan() without cfi nothing can be matched')
+    else if (mask.vlan !== undefined && !isZero({ cfi: 1, ...mask.vlan }))
+      report('vlan', 'vlan() without cfi is always exact; leave it out of the mask')
+    return
+  }
+  if (inside) {
+    if ((mask.vlan?.cfi ?? (mask.vlan ? 1 : 0)) === 0) report('vlan.cfi', 'the mask of vlan() includes cfi')
+    if (mask.etherType !== 0xffff) report('etherType', 'encap() can be matched only with an exact eth_type()')
+  } else if (mask.vlan !== undefined && !isZero({ cfi: 1, ...mask.vlan }))
+    report('encap', 'vlan() can be matched only with a match on something in encap(), if only eth_type(0/0)')
 }
 
 /** What the kernel looks at together: it puts what is behind the tags beside what is before them. */
@@ -127,6 +172,17 @@ const maskedAlone: ReadonlySet<string> = new Set([
   'encap',
   'unknown',
 ])
+
+/** What is before a tag and once more behind it. */
+function* saidTwice(outer: FlowKey): Generator<keyof FlowKey & string> {
+  for (let layer = outer.encap; layer !== undefined; layer = layer.encap) {
+    for (const name of Object.keys(layer) as (keyof FlowKey & string)[])
+      if (!layered.has(name) && outer[name] !== undefined) yield name
+  }
+}
+
+/** What every layer may have; of other attributes there is one in all (parse_flow_nlattrs()). */
+const layered: ReadonlySet<string> = new Set(['etherType', 'vlan', 'encap', 'unknown'])
 
 /** What is matched only behind an Ethernet type that is. */
 const typed: { readonly [K in keyof FlowKey]?: readonly number[] } = {

@@ -32,4 +32,4 @@ export const tunnelKey: AttributeSet<TunnelKey> = new AttributeSet<TunnelKey>('t
   geneve: { uapi: 'OVS_TUNNEL_KEY_ATTR_GENEVE_OPTS', id: 8, codec: bytes, since: '3.18', doc: 'GENEVE options.' },
   vxlan: { uapi: 'OVS_TUNNEL_KEY_ATTR_VXLAN_OPTS', id: 11, codec: vxlanKey, since: '4.0', doc: 'VXLAN extensions.' },
   erspan: { uapi: 'OVS_TUNNEL_KEY_ATTR_ERSPAN_OPTS', id: 15, codec: bytes, since: '4.16', doc: 'ERSPAN metadata.' },
-})
+}, { pad: 14 })

@@ -64,6 +64,26 @@ t.test('the kernel refuses these, and the path says where', async (t) => {
     t.same(of(text), expected, text)
 })
 
+t.test('the kernel refuses these, as random flows found', async (t) => {
+  const tag = `${eth}eth_type(0x8100),vlan(vid=1),`
+  const tcp = 'ipv4(proto=6,frag=no),tcp(),tcp_flags(0/0)'
+  for (const [text, ...expected] of [
+    [`${eth}eth_type(0x017d)`, 'etherType'],
+    [`${tag}encap(eth_type(0x0800/0),ipv4())`],
+    [`${tag}encap()`, 'encap'],
+    [`${eth}eth_type(0x8100/0xff),vlan(vid=1),encap(eth_type(0x88b5))`, 'etherType'],
+    [`${eth}eth_type(0x0800),${tcp},udp(dst=1)`, 'udp'],
+    [`${eth}eth_type(0x0800),ipv4(proto=17,frag=later),udp(dst=1)`, 'udp'],
+    [`tcp_flags(0/0),${tag}encap(eth_type(0x0800),${tcp})`, 'tcpFlags'],
+  ] as const)
+    t.same(of(text), expected, text)
+  const plain: FlowKey = { ethernet: {}, etherType: 0x88b5 }
+  t.same(paths({ key: plain, mask: { vlan: { vid: 1 } } }), ['vlan'])
+  const truncated: FlowKey = { ethernet: {}, etherType: 0x8100, vlan: { cfi: 0 }, encap: {} }
+  t.same(paths({ key: truncated, mask: { etherType: 0xffff } }), [])
+  t.same(paths({ key: truncated, mask: { etherType: 0xffff, vlan: { vid: 0xfff } } }), ['vlan'])
+})
+
 t.test('what text cannot say', async (t) => {
   const ip: FlowKey = { ethernet: {}, etherType: 0x0800, ipv4: {} }
   const both = (key: FlowKey, mask: FlowKey = exactMask(key)) => paths({ key: { ...ip, ...key }, mask })
@@ -88,4 +108,21 @@ t.test('what text cannot say', async (t) => {
     }),
     ['nsh.md2'],
   )
+})
+
+t.test('no attribute is both before a tag and behind it, in a mask either', async (t) => {
+  const key: FlowKey = {
+    inPort: 1,
+    ethernet: {},
+    etherType: 0x8100,
+    vlan: { vid: 1 },
+    encap: { etherType: 0x86dd, ipv6: {}, ipv6Exthdrs: 1 },
+  }
+  const mask: FlowKey = {
+    etherType: 0xffff,
+    vlan: { cfi: 1 },
+    encap: { etherType: 0xffff, ipv6: {}, ipv6Exthdrs: 0xff },
+  }
+  t.same(paths({ key, mask }), [])
+  t.same(paths({ key, mask: { ...mask, ipv6Exthdrs: 0xffff } }), ['ipv6Exthdrs'])
 })
