@@ -57,7 +57,7 @@ const wrongs: readonly Wrong[] = [
   { name: 'IPv4 masked that is not in the key', key: 'eth(),eth_type(0x88b5)', maskPlus: { ipv4: { dst: '255.255.255.255' } }, path: 'ipv4' },
   { name: 'a port that cannot be', key: 'eth(),eth_type(0x88b5)', plus: { inPort: 65535 } },
   { name: 'a fragment type that is none', key: `${ip4},ipv4(frag=no)`, plus: { ipv4: { frag: 3 } } },
-  { name: 'an Ethernet type that is a length', key: 'eth(),eth_type(0x0100)' },
+  { name: 'an Ethernet type that is a length', key: 'eth(),eth_type(0x0100)', path: 'etherType' },
   { name: 'an attribute nobody knows', key: 'eth(),eth_type(0x88b5)', plus: { unknown: [{ id: 60, data: new Uint8Array(4) }] } },
   { name: 'a rewrite of what is not matched', key: 'eth(),eth_type(0x88b5)', actions: 'set(ipv4(ttl=3/0xff))', path: 'actions[0].setMasked.ipv4' },
   { name: 'a rewrite of UDP before TCP', key: `${ip4},ipv4(proto=6,frag=no),tcp(),tcp_flags(0/0)`, actions: 'set(udp(dst=3/0xffff))', path: 'actions[0].setMasked.udp' },
