@@ -102,7 +102,10 @@ const facts: Fact[] = [
   }),
   ...named('TC_ACT_', verdicts),
   ...named('TC_ACT_', jumps),
-  ...actionKinds.map(({ kind, pad }) => ({ uapi: `TCA_${kind.toUpperCase()}_PAD`, value: pad })),
+  ...actionKinds.map(({ kind, options }) => ({
+    uapi: `TCA_${kind.toUpperCase()}_PAD`,
+    value: options.pad ?? 0,
+  })),
   ...named('TCA_CT_ACT_', ctActions),
   ...named('TCA_MPLS_ACT_', mplsActions),
   ...named('TCA_TUNNEL_KEY_ACT_', tunnel.tunnelKeyActions),

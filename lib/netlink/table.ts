@@ -48,7 +48,8 @@ export class AttributeSet<T extends object> implements Codec<T> {
   readonly ids: { readonly [K in keyof Rows<T>]: number }
   readonly size = undefined
   readonly #byId = new Map<number, NamedRow>()
-  readonly #pad: number | undefined
+  /** The number of an attribute that only aligns the next one, and is there on some machines only. It is passed over. */
+  readonly pad: number | undefined
   readonly #writeRows: SetWriter<T>
   readonly #readRow: SetReader
   /** Whether two values hold the same attributes, spelled the same way; conservative, see {@link compileSame}. */
@@ -56,10 +57,9 @@ export class AttributeSet<T extends object> implements Codec<T> {
   /** Whether two values have the same attributes, whatever these say; conservative, see {@link compileAlike}. */
   readonly alike: SetSame<T>
 
-  /** `pad` is the number of an attribute that only aligns the next one; it is passed over. */
   constructor(name: string, rows: Rows<T>, { pad }: { readonly pad?: number } = {}) {
     this.name = name
-    this.#pad = pad
+    this.pad = pad
     this.rows = Object.entries<Row>(rows).map(([name, row]) => ({ name, ...row }))
     for (const row of this.rows) this.#byId.set(row.id, row)
     this.#writeRows = compileWriter(this.rows, located) ?? writeLoop(this.rows)
@@ -84,7 +84,7 @@ export class AttributeSet<T extends object> implements Codec<T> {
     const unknown: UnknownAttribute[] = []
     eachAttribute(bytes, start, end, (id, from, to) => {
       try {
-        if (!this.#readRow(value, id, bytes, from, to) && id !== this.#pad)
+        if (!this.#readRow(value, id, bytes, from, to) && id !== this.pad)
           unknown.push({ id, data: bytes.slice(from, to) })
       } catch (error) {
         throw located(this.#byId.get(id)?.name ?? '', error)

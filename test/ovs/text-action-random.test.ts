@@ -6,7 +6,7 @@ import { Writer } from '../../lib/netlink/writer.js'
 import { actionList } from '../../lib/ovs/action.js'
 import { formatActions, parseActions } from '../../lib/ovs/text.js'
 import type { Action } from '../../types/action.js'
-import { allKinds, type Kind, Random, randomActions, seedOf } from '../fixtures/random-actions.js'
+import { allKinds, type Kind, Random, randomActions, seedOf, unread } from '../fixtures/random-actions.js'
 
 const COUNT = 4000
 const seed = seedOf()
@@ -83,19 +83,6 @@ t.test('text that is none is SYNTAX', async (t) => {
   }
   t.ok(refused > COUNT / 4 && refused < COUNT, `${refused} were refused`)
 })
-
-// What OVS 3.1 cannot read, its own text among it.
-const unread: readonly Kind[] = [
-  'hash',
-  'pushMpls',
-  'popMpls',
-  'pushEth',
-  'popEth',
-  'decTtl',
-  'drop',
-  'psample',
-  'unknown',
-]
 
 const version = spawnSync('ovs-dpctl', ['--version'], { encoding: 'utf8' }).stdout ?? ''
 const skip = version.includes('3.1.') ? false : 'needs ovs-dpctl 3.1'

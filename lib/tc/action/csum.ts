@@ -19,10 +19,9 @@ export const csumFlags = { IPV4HDR: 1, ICMP: 2, TCP: 8, UDP: 16, SCTP: 64 } as c
 /** Mends checksums after headers were rewritten. */
 export const csum: ActionKind<CsumOptions> = {
   kind: 'csum',
-  pad: 3,
   // biome-ignore format: one row per line
   options: new AttributeSet<CsumOptions>('csum', {
     parms: { uapi: 'TCA_CSUM_PARMS', id: 1, codec: struct<CsumParms>({ ...general, updateFlags: u32 }), doc: 'Which checksums.' },
     times: { uapi: 'TCA_CSUM_TM', id: 2, codec: times, doc: 'Last use.' },
-  }),
+  }, { pad: 3 }),
 }

@@ -32,7 +32,6 @@ export const ctActions = { COMMIT: 1, FORCE: 2, CLEAR: 4, NAT: 8, NAT_SRC: 16, N
 /** Sends the packet through connection tracking. */
 export const ct: ActionKind<CtOptions> = {
   kind: 'ct',
-  pad: 15,
   nested: true,
   // biome-ignore format: one row per line
   options: new AttributeSet<CtOptions>('ct', {
@@ -53,5 +52,5 @@ export const ct: ActionKind<CtOptions> = {
     helperFamily: { uapi: 'TCA_CT_HELPER_FAMILY', id: 17, codec: u8, since: '6.2', doc: 'IP version it is for.' },
     helperProto: { uapi: 'TCA_CT_HELPER_PROTO', id: 18, codec: u8, since: '6.2', doc: 'IP protocol it is for.' },
     times: { uapi: 'TCA_CT_TM', id: 2, codec: times, doc: 'Last use.' },
-  }),
+  }, { pad: 15 }),
 }

@@ -10,10 +10,9 @@ export interface GactOptions extends CommonOptions {
 /** Nothing but a verdict: drops, or goes to another chain. */
 export const gact: ActionKind<GactOptions> = {
   kind: 'gact',
-  pad: 4,
   // biome-ignore format: one row per line
   options: new AttributeSet<GactOptions>('gact', {
     parms: { uapi: 'TCA_GACT_PARMS', id: 2, codec: struct<General>(general), doc: 'The verdict.' },
     times: { uapi: 'TCA_GACT_TM', id: 1, codec: times, doc: 'Last use.' },
-  }),
+  }, { pad: 4 }),
 }

@@ -11,8 +11,6 @@ export interface CommonOptions {
 export interface ActionKind<Options extends CommonOptions> {
   readonly kind: string
   readonly options: AttributeSet<Options>
-  /** TCA_*_PAD: says nothing, and is there on some machines only. */
-  readonly pad: number
   /** The kernel insists on NLA_F_NESTED at the options (nla_parse_nested() does, its deprecated form does not). */
   readonly nested?: true
 }

@@ -20,10 +20,9 @@ export const directions = { EGRESS_REDIR: 1, EGRESS_MIRROR: 2, INGRESS_REDIR: 3,
 /** Sends the packet, or a copy, to another device. */
 export const mirred: ActionKind<MirredOptions> = {
   kind: 'mirred',
-  pad: 3,
   // biome-ignore format: one row per line
   options: new AttributeSet<MirredOptions>('mirred', {
     parms: { uapi: 'TCA_MIRRED_PARMS', id: 2, codec: struct<MirredParms>({ ...general, eaction: u32, ifindex: u32 }), doc: 'Direction and device.' },
     times: { uapi: 'TCA_MIRRED_TM', id: 1, codec: times, doc: 'Last use.' },
-  }),
+  }, { pad: 3 }),
 }

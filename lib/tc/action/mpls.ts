@@ -25,7 +25,6 @@ export const mplsActions = { POP: 1, PUSH: 2, MODIFY: 3, DEC_TTL: 4, MAC_PUSH: 5
 /** Adds, removes or rewrites the outermost MPLS label. */
 export const mpls: ActionKind<MplsOptions> = {
   kind: 'mpls',
-  pad: 3,
   nested: true,
   // biome-ignore format: one row per line
   options: new AttributeSet<MplsOptions>('mpls', {
@@ -36,5 +35,5 @@ export const mpls: ActionKind<MplsOptions> = {
     ttl: { uapi: 'TCA_MPLS_TTL', id: 7, codec: u8, doc: 'Time to live; 0 is refused.' },
     bos: { uapi: 'TCA_MPLS_BOS', id: 8, codec: u8, doc: 'Bottom of stack.' },
     times: { uapi: 'TCA_MPLS_TM', id: 1, codec: times, doc: 'Last use.' },
-  }),
+  }, { pad: 3 }),
 }

@@ -235,11 +235,10 @@ const headers: Codec<readonly number[]> = {
 /** Rewrites words of headers. */
 export const pedit: ActionKind<PeditOptions> = {
   kind: 'pedit',
-  pad: 3,
   // biome-ignore format: one row per line
   options: new AttributeSet<PeditOptions>('pedit', {
     parms: { uapi: 'TCA_PEDIT_PARMS_EX', id: 4, codec: parms, doc: 'The words.' },
     headers: { uapi: 'TCA_PEDIT_KEYS_EX', id: 5, codec: headers, doc: 'What their offsets count from.' },
     times: { uapi: 'TCA_PEDIT_TM', id: 1, codec: times, doc: 'Last use.' },
-  }),
+  }, { pad: 3 }),
 }

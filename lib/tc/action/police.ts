@@ -41,7 +41,6 @@ const parms = struct<PoliceParms>({
 /** Tells packets apart by length or by how many there are. */
 export const police: ActionKind<PoliceOptions> = {
   kind: 'police',
-  pad: 7,
   // biome-ignore format: one row per line
   options: new AttributeSet<PoliceOptions>('police', {
     parms: { uapi: 'TCA_POLICE_TBF', id: 1, codec: parms, doc: 'Limits, and what happens to packets beyond them.' },
@@ -49,5 +48,5 @@ export const police: ActionKind<PoliceOptions> = {
     packetRate: { uapi: 'TCA_POLICE_PKTRATE64', id: 10, codec: u64, since: '5.13', doc: 'Packets a second.' },
     packetBurst: { uapi: 'TCA_POLICE_PKTBURST64', id: 11, codec: u64, since: '5.13', doc: 'Packets at once.' },
     times: { uapi: 'TCA_POLICE_TM', id: 6, codec: times, doc: 'Last use.' },
-  }),
+  }, { pad: 7 }),
 }

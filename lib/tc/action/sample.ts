@@ -16,7 +16,6 @@ export interface SampleOptions extends CommonOptions {
 /** Sends a copy to a psample group. */
 export const sample: ActionKind<SampleOptions> = {
   kind: 'sample',
-  pad: 6,
   // biome-ignore format: one row per line
   options: new AttributeSet<SampleOptions>('sample', {
     parms: { uapi: 'TCA_SAMPLE_PARMS', id: 2, codec: struct<General>(general), doc: 'What is next.' },
@@ -24,5 +23,5 @@ export const sample: ActionKind<SampleOptions> = {
     truncate: { uapi: 'TCA_SAMPLE_TRUNC_SIZE', id: 4, codec: u32, doc: 'At most so many bytes of it.' },
     group: { uapi: 'TCA_SAMPLE_PSAMPLE_GROUP', id: 5, codec: u32, doc: 'Who gets it.' },
     times: { uapi: 'TCA_SAMPLE_TM', id: 1, codec: times, doc: 'Last use.' },
-  }),
+  }, { pad: 6 }),
 }

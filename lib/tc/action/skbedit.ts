@@ -20,7 +20,6 @@ export const packetTypes = { HOST: 0, BROADCAST: 1, MULTICAST: 2 } as const
 /** Changes what the kernel notes beside a packet. */
 export const skbedit: ActionKind<SkbeditOptions> = {
   kind: 'skbedit',
-  pad: 6,
   // biome-ignore format: one row per line
   options: new AttributeSet<SkbeditOptions>('skbedit', {
     parms: { uapi: 'TCA_SKBEDIT_PARMS', id: 2, codec: struct<General>(general), doc: 'What is next.' },
@@ -29,5 +28,5 @@ export const skbedit: ActionKind<SkbeditOptions> = {
     ptype: { uapi: 'TCA_SKBEDIT_PTYPE', id: 7, codec: u16, doc: 'Whom the packet is for.' },
     mask: { uapi: 'TCA_SKBEDIT_MASK', id: 8, codec: u32, doc: 'The bits of the mark that are written.' },
     times: { uapi: 'TCA_SKBEDIT_TM', id: 1, codec: times, doc: 'Last use.' },
-  }),
+  }, { pad: 6 }),
 }

@@ -129,7 +129,6 @@ function readGeneve(from: Uint8Array, start: number, end: number): GeneveOption[
 /** Says which tunnel a packet is to take, or takes away what is known of the one it came through. */
 export const tunnelKey: ActionKind<TunnelKeyOptions> = {
   kind: 'tunnel_key',
-  pad: 8,
   // biome-ignore format: one row per line
   options: new AttributeSet<TunnelKeyOptions>('tunnel_key', {
     parms: { uapi: 'TCA_TUNNEL_KEY_PARMS', id: 2, codec: struct<TunnelKeyParms>({ ...general, tunnelAction: u32 }), doc: 'Set or release.' },
@@ -145,5 +144,5 @@ export const tunnelKey: ActionKind<TunnelKeyOptions> = {
     ttl: { uapi: 'TCA_TUNNEL_KEY_ENC_TTL', id: 13, codec: u8, doc: 'Outer TTL; the device chooses when left out.' },
     noFrag: { uapi: 'TCA_TUNNEL_KEY_NO_FRAG', id: 14, codec: flag, since: '6.4', doc: 'Do not fragment.' },
     times: { uapi: 'TCA_TUNNEL_KEY_TM', id: 1, codec: times, doc: 'Last use.' },
-  }),
+  }, { pad: 8 }),
 }

@@ -25,7 +25,6 @@ export const vlanActions = { POP: 1, PUSH: 2, MODIFY: 3, POP_ETH: 4, PUSH_ETH: 5
 /** Adds or removes a VLAN tag, or the whole Ethernet header. */
 export const vlan: ActionKind<VlanOptions> = {
   kind: 'vlan',
-  pad: 5,
   // biome-ignore format: one row per line
   options: new AttributeSet<VlanOptions>('vlan', {
     parms: { uapi: 'TCA_VLAN_PARMS', id: 2, codec: struct<VlanParms>({ ...general, vlanAction: u32 }), doc: 'Push or pop.' },
@@ -35,5 +34,5 @@ export const vlan: ActionKind<VlanOptions> = {
     ethDst: { uapi: 'TCA_VLAN_PUSH_ETH_DST', id: 7, codec: mac, since: '5.11', doc: 'Of the Ethernet header to add.' },
     ethSrc: { uapi: 'TCA_VLAN_PUSH_ETH_SRC', id: 8, codec: mac, since: '5.11', doc: 'Of the Ethernet header to add.' },
     times: { uapi: 'TCA_VLAN_TM', id: 1, codec: times, doc: 'Last use.' },
-  }),
+  }, { pad: 5 }),
 }

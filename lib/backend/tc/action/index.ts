@@ -1,6 +1,6 @@
 import type { Action, ActionSet } from '../../../../types/action.js'
 import type { UnknownAttribute } from '../../../../types/flow.js'
-import { actionKinds, type TcAction } from '../../../tc/action/index.js'
+import type { TcAction } from '../../../tc/action/index.js'
 import { verdicts } from '../../../tc/action/kind.js'
 import { readCt, translateCt, translateCtClear } from './conntrack.js'
 import { readSkbedit } from './metadata.js'
@@ -107,7 +107,6 @@ const readers: { readonly [K in Exclude<TcAction['kind'], 'other'>]: Read<K> } =
 
 /** Kinds whose readers look at the verdict themselves; behind the others comes the next action. */
 const deciding: ReadonlySet<string> = new Set(['gact', 'mirred', 'police'])
-const pads = new Map(actionKinds.map(({ kind, pad }) => [kind, pad]))
 
 function readOne(action: TcAction, reading: Reading): readonly Action[] {
   if (action.kind === 'other') return [foreign(action.name)]
@@ -116,7 +115,7 @@ function readOne(action: TcAction, reading: Reading): readonly Action[] {
     readonly parms?: { readonly action: number }
     readonly unknown?: readonly UnknownAttribute[]
   }
-  const plain = parms !== undefined && unknown.every(({ id }) => id === pads.get(kind))
+  const plain = parms !== undefined && unknown.length === 0
   const next = deciding.has(kind) || parms?.action === verdicts.PIPE
   const actions = plain && next ? (readers[kind] as Read<typeof kind>)(action as never, reading) : undefined
   return actions ?? [foreign(kind)]
