@@ -65,9 +65,13 @@ export async function openDpif({
     const families = new Families(transport)
     const id = (family: { readonly name: string }) => families.id(family)
     const datapath = await new Datapaths(transport, id).get(name)
+    const abilities = { chains: datapath.features.includes('tcRecircSharing') }
     return new DpifProvider({
       datapath,
-      backends: [new TcBackend(transport, { lanes }), new OvsBackend(transport, id, datapath.ifindex)],
+      backends: [
+        new TcBackend(transport, { lanes, abilities }),
+        new OvsBackend(transport, id, datapath.ifindex),
+      ],
       policy,
       ports: new Ports(transport, id, datapath.ifindex),
       language,

@@ -32,6 +32,8 @@ export type ReasonCode =
   | 'NEEDS_EXACT'
   | 'NEEDS_KERNEL'
   | 'NOT_HERE_YET'
+  | 'NOT_REACHED'
+  | 'NOT_SHARED'
   | 'NO_FLOWER_KEY'
   | 'NO_IN_PORT'
   | 'NO_PORT'

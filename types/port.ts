@@ -23,12 +23,20 @@ export interface PortStats {
   readonly txDropped: bigint
 }
 
+/** What a datapath is asked to do differently (OVS_DP_F_*). */
+export type DatapathFeature = 'unaligned' | 'vportPids' | 'tcRecircSharing' | 'dispatchUpcallPerCpu'
+
 /** A datapath of the openvswitch module. */
 export interface Datapath {
   readonly name: string
   /** Of the datapath's own internal device; every request names the datapath by it. */
   readonly ifindex: number
   readonly stats?: DatapathStats
+  /**
+   * What is switched on. With `tcRecircSharing` a packet that TC leaves in the middle of a recirculation goes on there in openvswitch;
+   * only then TC takes flows that recirculate.
+   */
+  readonly features: readonly DatapathFeature[]
   /** Entries of the mask cache, where the kernel has one. */
   readonly masksCacheSize?: number
 }

@@ -1,4 +1,5 @@
 import type { UnknownAttribute } from '../../types/flow.js'
+import type { DatapathFeature } from '../../types/port.js'
 import type { Family } from '../netlink/genl.js'
 import { u32, u64 } from '../netlink/integers.js'
 import { struct } from '../netlink/struct.js'
@@ -29,6 +30,15 @@ export interface DatapathBody {
   readonly masksCacheSize?: number
   readonly ifindex?: number
   readonly unknown?: readonly UnknownAttribute[]
+}
+
+/** OVS_DP_F_*: the bits of OVS_DP_ATTR_USER_FEATURES. */
+// biome-ignore format: one row per line
+export const datapathFeatures: Readonly<Record<DatapathFeature, { readonly uapi: string; readonly bit: number; readonly since: string }>> = {
+  unaligned:            { uapi: 'OVS_DP_F_UNALIGNED',                bit: 1, since: '3.14' },
+  vportPids:            { uapi: 'OVS_DP_F_VPORT_PIDS',               bit: 2, since: '3.17' },
+  tcRecircSharing:      { uapi: 'OVS_DP_F_TC_RECIRC_SHARING',        bit: 4, since: '5.5' },
+  dispatchUpcallPerCpu: { uapi: 'OVS_DP_F_DISPATCH_UPCALL_PER_CPU',  bit: 8, since: '5.15' },
 }
 
 /** Family ovs_datapath: the datapaths themselves. */

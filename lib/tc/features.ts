@@ -29,10 +29,10 @@ export const features = {
 
 export type Feature = keyof typeof features
 /** What a kernel is known to have. */
-export type Supports = ReadonlySet<Feature>
+export type Supports = Pick<ReadonlySet<Feature>, 'has'>
 
-/** What Linux 6.1 has: taken for granted until a kernel was asked. */
-export const linux61: Supports = new Set<Feature>([
+/** What Linux 6.1 has: what is said of a kernel that was not asked. */
+export const linux61: ReadonlySet<Feature> = new Set<Feature>([
   'geneveOpts',
   'ctState',
   'vxlanGbp',

@@ -1,5 +1,6 @@
 import type { Failure, ReasonCode } from '../../types/errors.js'
 import type { FlowKey } from '../../types/flow.js'
+import { MAX_JUMP } from './action/kind.js'
 import { linux61, type Supports } from './features.js'
 import {
   etherTypes,
@@ -25,11 +26,20 @@ export interface Objection extends Pick<Failure, 'code'> {
   readonly problem: string
 }
 
-/**
- * Everything that keeps a match from being a flower filter that matches the same packets, no more and no fewer, on a kernel that has
- * what `supports` says.
- */
-export function matchObjections(key: FlowKey, mask: FlowKey, supports: Supports = linux61): Objection[] {
+/** What a match may count on. */
+export interface MatchAbilities {
+  /** What the kernel has; Linux 6.1 when left out. */
+  readonly supports?: Supports
+  /** Recirculated packets find their flows in the chain of that number; they do not when left out. */
+  readonly chains?: boolean
+}
+
+/** Everything that keeps a match from being a flower filter that matches the same packets, no more and no fewer. */
+export function matchObjections(
+  key: FlowKey,
+  mask: FlowKey,
+  { supports = linux61, chains = false }: MatchAbilities = {},
+): Objection[] {
   const found: Objection[] = []
   const report: Report = (path, reason, problem) =>
     found.push({ code: 'UNSUPPORTED_MATCH', path, reason, problem })
@@ -37,7 +47,7 @@ export function matchObjections(key: FlowKey, mask: FlowKey, supports: Supports 
     const problem = 'a TC filter lives on one port; match in_port'
     found.push({ code: 'NO_IN_PORT', path: 'inPort', reason: 'NO_IN_PORT', problem })
   }
-  reportRecirculation(key, mask, report)
+  reportRecirculation(key, mask, chains, report)
   if (key.ethernet === undefined) report('ethernet', 'NO_FLOWER_KEY', 'packets without an Ethernet header')
   if (key.etherType === undefined || mask.etherType !== 0xffff) {
     report('etherType', 'NEEDS_EXACT', 'a TC filter is for exactly one Ethernet type; match eth_type')
@@ -61,11 +71,25 @@ export function matchObjections(key: FlowKey, mask: FlowKey, supports: Supports 
   return found
 }
 
-/** Only the first pass is seen by chain 0. A flow that does not care which pass it is in is taken for the first, as in OVS. */
-function reportRecirculation(key: FlowKey, mask: FlowKey, report: Report): void {
-  if (key.recircId && mask.recircId)
-    report('recircId', 'NOT_HERE_YET', 'no TC chain for recirculated packets yet')
+/** A chain is for one recirculation id. A flow that does not care which pass it is in is taken for the first, as in OVS. */
+function reportRecirculation(
+  { recircId: id = 0 }: FlowKey,
+  { recircId: bits = 0 }: FlowKey,
+  chains: boolean,
+  report: Report,
+): void {
+  if (bits === 0) return
+  const path = 'recircId'
+  if (bits !== 0xffffffff) report(path, 'PARTIAL_MASK', 'some bits of a recirculation id; all or none')
+  if (id === 0) return
+  if (id > MAX_JUMP)
+    report(path, 'VALUE_TOO_LARGE', `recirculation id ${id} does not fit the 28 bits of a chain`)
+  if (!chains) report(path, 'NOT_SHARED', NOT_SHARED)
 }
+
+/** What is said where recirculation is matched, and where it is done. */
+export const NOT_SHARED =
+  'a packet that TC leaves in the middle would begin anew in this datapath, which does not share recirculation with TC'
 
 function reportTags(key: FlowKey, tags: readonly Tag[], supports: Supports, report: Report): void {
   const innermost = tags.length > 0 ? tags.at(-1)?.next.value : key.etherType

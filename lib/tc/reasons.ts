@@ -42,6 +42,14 @@ export const reasons: Readonly<Record<ReasonCode, ReasonRow>> = {
     meaning: 'No action of TC does the same.',
     advice: 'Leave the flow to openvswitch.',
   },
+  NOT_REACHED: {
+    meaning: 'No flow that TC carries sends packets of this port to the recirculation id.',
+    advice: 'Put the flow that recirculates first; where it is in openvswitch, so has to be this one.',
+  },
+  NOT_SHARED: {
+    meaning: 'The datapath does not share recirculation with TC (OVS_DP_F_TC_RECIRC_SHARING is off).',
+    advice: 'Make the datapath with `createDatapath()`, or let ovs-vswitchd run it with hw-offload.',
+  },
   ORDER: {
     meaning: 'TC can do it only at another place in the list of actions.',
     advice: 'Put the actions in the order the sentence names, or leave the flow to openvswitch.',

@@ -1,5 +1,6 @@
 import type { Transport } from '../../types/transport.js'
 import { batchCases } from './conformance/batch.js'
+import { chainCases } from './conformance/chains.js'
 import { type Case, Lab } from './conformance/lab.js'
 import { dumpCases } from './conformance/dump.js'
 import { foreignCases } from './conformance/foreign.js'
@@ -75,6 +76,7 @@ const groups: readonly (readonly Case[])[] = [
   dumpCases,
   sweepCases,
   moveCases,
+  chainCases,
   policyCases,
   foreignCases,
   lifetimeCases,

@@ -191,7 +191,7 @@ t.test('explain says where a flow would go, and why, and puts nothing', async (t
   t.match(first, /^ufid:/)
   t.match(lines, [
     'policy prefer-tc: TC first, openvswitch for what TC cannot carry',
-    /^ {2}tc: recircId: .* \(UNSUPPORTED_MATCH, NOT_HERE_YET\)$/,
+    /^ {2}tc: recircId: .* \(UNSUPPORTED_MATCH, NOT_REACHED\)$/,
     '  ovs: nothing is known to stand against it',
     'would go to ovs',
   ])

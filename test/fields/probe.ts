@@ -187,10 +187,10 @@ export function tcMatch(attribute: string, part: string | undefined, codec: Code
       ? tunnel6
       : (surroundings[attribute as keyof FlowKey] ?? ipv4())
   const probes = probesOf(path, codec)
-  const before = new Set(matchObjections(base.key, base.mask, everything).map(spoken))
+  const before = new Set(matchObjections(base.key, base.mask, { supports: everything }).map(spoken))
   const against = (probe: Probe, supports: Supports) => {
     const { key, mask } = withField(base, attribute, part, probe)
-    return matchObjections(key, mask, supports).filter((objection) => !before.has(spoken(objection)))
+    return matchObjections(key, mask, { supports }).filter((objection) => !before.has(spoken(objection)))
   }
   const results = probes.map((probe) => ({ probe, objections: against(probe, everything) }))
   const where = (): string => {

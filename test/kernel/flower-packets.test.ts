@@ -239,7 +239,7 @@ async function filters(t: Owner, device: string) {
   t.teardown(() => transport.close())
   if (!tc(`qdisc show dev ${device}`).includes('ingress')) tc(`qdisc add dev ${device} ingress`)
   const ifindex = Number(run('cat', `/sys/class/net/${device}/ifindex`))
-  const id = { ifindex, prio: 5, protocol: 0x0800, handle: 1 }
+  const id = { ifindex, prio: 5, protocol: 0x0800, handle: 1, chain: 0 }
   const exchange = async (write: (writer: Writer) => void) => {
     const writer = new Writer()
     write(writer)

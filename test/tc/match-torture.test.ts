@@ -24,7 +24,7 @@ const roundTrip = (key: FlowKey, mask: FlowKey) => {
 
 /** Why a match does not come back as it went; undefined when it does, or when its objection begins with one of `paths`. */
 function verdict(key: FlowKey, mask: FlowKey, paths: readonly string[], supports = everything) {
-  const objections = matchObjections(key, mask, supports)
+  const objections = matchObjections(key, mask, { supports })
   if (objections.length > 0) {
     const strange = objections.find(({ path }) => !paths.some((known) => path.startsWith(known)))
     const nameless = objections.find(({ reason }) => reason === undefined || !(reason in reasons))
@@ -80,7 +80,7 @@ t.test('one field under any mask', async (t) => {
       const value = row.part === 'proto' ? 17 : randomValue(row.codec, random)
       const { key, mask } = flowAround(row, value, bits)
       wrong ??= verdict(key, mask, [path, 'tunnel', path.startsWith('ipv4') ? 'ipv4' : path])
-      const flat = matchObjections(key, mask, everything)
+      const flat = matchObjections(key, mask, { supports: everything })
       // Only what flower takes whole or not at all, and a tunnel without an address, may be refused here.
       if (row.maskId !== undefined && row.attribute !== 'tunnel' && flat.length > 0) wrong ??= flat
     }
@@ -140,7 +140,11 @@ t.test('a tunnel id under any mask', async (t) => {
       t.equal(verdict(key, mask, ['tunnel.id']), undefined, `id ${id} under ${bits}`)
       // That there is an id is part of the match, so a mask of 0 is not none.
       const exact = bits === u64.ones && id > 0n && id < 1n << 32n
-      t.equal(matchObjections(key, mask, everything).length, exact ? 0 : 1, `id ${id} under ${bits}`)
+      t.equal(
+        matchObjections(key, mask, { supports: everything }).length,
+        exact ? 0 : 1,
+        `id ${id} under ${bits}`,
+      )
     }
   }
 })
@@ -201,10 +205,10 @@ t.test('any tunnel under any mask', async (t) => {
       const isWhole = vxlan !== undefined && (vxlan.gbp ?? 0) === 0x48ffff
       if (!isWhole || verdict(key, same, ['tunnel']) !== undefined)
         t.same(wrong, undefined, JSON.stringify(turn))
-    } else if (matchObjections(key, mask, everything).length === 0) carried++
+    } else if (matchObjections(key, mask, { supports: everything }).length === 0) carried++
     // What 6.1 does not have is not sent to it.
     if (bits.df || bits.csum || bits.oam || bits.geneve)
-      t.not(matchObjections(key, mask, linux61).length, 0, 'flags and options')
+      t.not(matchObjections(key, mask, { supports: linux61 }).length, 0, 'flags and options')
   }
   t.ok(carried > 500, `${carried} of them are carried`)
 })
@@ -249,7 +253,7 @@ t.test('GENEVE options, one behind the other', async (t) => {
     })
     const key = { ...ip.key, tunnel: { dst: '10.0.0.1', geneve: new Uint8Array(Buffer.concat(options)) } }
     const mask = { ...ip.mask, tunnel: { dst: '255.0.0.0', geneve: new Uint8Array(Buffer.concat(masks)) } }
-    t.same(matchObjections(key, mask, everything), [])
+    t.same(matchObjections(key, mask, { supports: everything }), [])
     t.equal(verdict(key, mask, []), undefined)
     t.match(matchObjections(key, mask), [{ path: 'tunnel.geneve', reason: 'TOO_WIDE' }])
   }
@@ -463,7 +467,11 @@ t.test('a kernel that lacks a feature is not asked for it', async (t) => {
       { ...ip.key, ...key },
       { ...ip.mask, ...mask },
     ] as const
-    t.same(matchObjections(...flow, everything), [], `with ${feature}`)
-    t.match(matchObjections(...flow, without), [{ reason: 'NEEDS_KERNEL' }], `without ${feature}`)
+    t.same(matchObjections(...flow, { supports: everything }), [], `with ${feature}`)
+    t.match(
+      matchObjections(...flow, { supports: without }),
+      [{ reason: 'NEEDS_KERNEL' }],
+      `without ${feature}`,
+    )
   }
 })

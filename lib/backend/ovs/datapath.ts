@@ -1,10 +1,10 @@
-import type { Datapath } from '../../../types/port.js'
+import type { Datapath, DatapathFeature } from '../../../types/port.js'
 import type { Transport } from '../../../types/transport.js'
 import { DpifError } from '../../errors.js'
 import { writeMessage, readMessage } from '../../netlink/message.js'
 import { type Message, messagesOf } from '../../netlink/reader.js'
 import { Writer } from '../../netlink/writer.js'
-import { datapath as family, type DatapathBody } from '../../ovs/datapath.js'
+import { type DatapathBody, datapath as family, datapathFeatures } from '../../ovs/datapath.js'
 import { commands } from '../../ovs/family.js'
 import { kernelFailure } from '../failure.js'
 import type { FamilyId } from './family.js'
@@ -37,11 +37,20 @@ export class Datapaths {
     return reply
   }
 
-  /** Rejects with EXISTS, NO_PRIVILEGE or NO_MODULE. Misses go nowhere until somebody asks for upcalls. */
+  /**
+   * Rejects with EXISTS, NO_PRIVILEGE or NO_MODULE. Misses go nowhere until somebody asks for upcalls. Recirculation is shared with TC
+   * where the kernel can (CONFIG_NET_TC_SKB_EXT).
+   */
   async create(name: string): Promise<Datapath> {
     if (name === '' || name.length > 15)
       throw new TypeError(`'${name}' is no datapath name; 1 to 15 bytes are`)
-    await this.#ask('create', name, commands.NEW, { upcallPid: 0 })
+    try {
+      const userFeatures = datapathFeatures.tcRecircSharing.bit
+      await this.#ask('create', name, commands.NEW, { upcallPid: 0, userFeatures })
+    } catch (error) {
+      if (!(error instanceof DpifError) || error.code !== 'UNSUPPORTED') throw error
+      await this.#ask('create', name, commands.NEW, { upcallPid: 0 })
+    }
     return this.get(name)
   }
 
@@ -76,12 +85,15 @@ const more: Readonly<Record<number, Parameters<typeof kernelFailure>[2]>> = {
 /** What the kernel never counts up to: the mask cache's way to say it knows no hits. */
 const UNKNOWN = 0xffffffffffffffffn
 
+const featureNames = Object.keys(datapathFeatures) as DatapathFeature[]
+
 function datapathOf(message: Message): Datapath {
   const { header, body } = readMessage(family, message)
-  const { stats, megaflowStats: megaflow } = body
+  const { stats, megaflowStats: megaflow, userFeatures = 0 } = body
   return {
     name: body.name ?? '',
     ifindex: header.dpIfindex,
+    features: featureNames.filter((feature) => (userFeatures & datapathFeatures[feature].bit) !== 0),
     ...(body.masksCacheSize === undefined ? {} : { masksCacheSize: body.masksCacheSize }),
     ...(stats === undefined
       ? {}

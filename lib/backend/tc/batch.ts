@@ -8,6 +8,7 @@ import type { Writer } from '../../netlink/writer.js'
 import { kernelFailure } from '../failure.js'
 import { idOf, verbOf } from '../op.js'
 import { Templates } from '../templates.js'
+import type { Jump } from './chains.js'
 import { FilterFlow, monotonicMs } from './filter.js'
 import type { FilterTemplate } from './template.js'
 import type { PortTable } from './action/index.js'
@@ -19,6 +20,8 @@ export class Batch {
   readonly templates = new Templates<FilterTemplate>()
   /** The flows that got a name in this batch. */
   readonly named: FlowId[] = []
+  /** The flows of this batch that send packets to other chains. */
+  readonly jumps: Jump[] = []
   /** The ingress qdiscs this batch asks for: ifindex, and the number of the message. */
   readonly qdiscs = new Map<number, number>()
 

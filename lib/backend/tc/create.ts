@@ -6,14 +6,20 @@ import { flags } from '../../netlink/message.js'
 import { inputFailure } from '../../ovs/view.js'
 import { types } from '../../tc/message.js'
 import { type Answers, type Batch, isGone, refusal } from './batch.js'
+import type { Features } from './features.js'
 import type { FilterId, Identities } from './identity.js'
-import { type TranslatedFilter, translateFilter, writeFilter } from './message.js'
+import { chainOf, notReached, type TranslatedFilter, translateFilter, writeFilter } from './message.js'
 import type { Ports } from './ports.js'
 import type { Qdiscs } from './qdisc.js'
 import { FilterTemplate } from './template.js'
 
-/** A result, or what has to be done first: the same once more, or another filter instead of a changed one. */
-export type Attempt = BackendResult | 'again' | 'anew'
+/**
+ * A result, or what has to be done first: the same once more, or another filter instead of a changed one. `unreached` is a refusal
+ * unless another flow changes it: {@link notReached}.
+ */
+export type Attempt = BackendResult | Early | 'anew'
+/** Nothing was written yet. */
+export type Early = 'again' | 'unreached'
 /** An op that puts a new flow. */
 export type Create = BackendOp & { readonly verb: 'create' }
 
@@ -22,11 +28,15 @@ export class Creation {
   readonly #identities: Identities
   readonly #qdiscs: Qdiscs
   readonly #ports: Ports
+  readonly #features: Features
+  /** The ports of which has to be known what other processes put there, before something more can be put. */
+  readonly questions = new Set<number>()
 
-  constructor(identities: Identities, qdiscs: Qdiscs, ports: Ports) {
+  constructor(identities: Identities, qdiscs: Qdiscs, ports: Ports, features: Features) {
     this.#identities = identities
     this.#qdiscs = qdiscs
     this.#ports = ports
+    this.#features = features
   }
 
   /** Writes the messages of one op and says how their answers are read. */
@@ -35,6 +45,7 @@ export class Creation {
     const known = this.#identities.get(flow)
     if (known !== undefined) return this.#planExisting(batch, op, known)
     const at = this.#write(batch, flow, op.choice)
+    if (typeof at === 'string') return () => at
     if (typeof at === 'object') return () => ({ error: at })
     return (answers) => {
       const failure = answers.failure(at)
@@ -84,8 +95,37 @@ export class Creation {
     }
   }
 
-  /** Writes the message of a new filter. Answers the number of the message, or why there is none. */
-  writeOrRefuse(batch: Batch, flow: FlowView, choice: Choice): number | Failure {
+  /**
+   * Translates a flow, if what it takes is known: what the kernel has, and whether packets get to its chain. Otherwise something has
+   * to be found out first.
+   */
+  translate(flow: FlowView, choice: Choice): TranslatedFilter | { readonly error: Failure } | Early {
+    const filter = translateFilter(flow, choice, this.#ports)
+    const port = flow.key.inPort === undefined ? undefined : this.#ports.byNumber(flow.key.inPort)
+    if (port !== undefined && this.#features.isMissing(port.ifindex)) return 'again'
+    if ('error' in filter) return filter
+    return this.#whenReached(filter)
+  }
+
+  /** A flow that TC could carry, if packets get to its chain. */
+  #whenReached<F extends { readonly ifindex: number; readonly chain: number }>(filter: F): F | Early {
+    const state = this.#identities.chains.state(filter.ifindex, filter.chain)
+    if (state === 'reached') return filter
+    if (state === 'unreached') return state
+    if (state === 'unknown') this.questions.add(filter.ifindex)
+    return 'again'
+  }
+
+  /** What stands against a flow beside what it says: that no packet gets to it. */
+  objections(flow: FlowView): Failure[] {
+    const port = flow.key.inPort === undefined ? undefined : this.#ports.byNumber(flow.key.inPort)
+    if (port === undefined || !this.#ports.abilities.chains) return []
+    const state = this.#identities.chains.state(port.ifindex, chainOf(flow))
+    return state === 'unreached' || state === 'unknown' ? [notReached(flow)] : []
+  }
+
+  /** Writes the message of a new filter. Answers the number of the message, why there is none, or that it is too early. */
+  writeOrRefuse(batch: Batch, flow: FlowView, choice: Choice): number | Failure | Early {
     try {
       return this.#write(batch, flow, choice)
     } catch (cause) {
@@ -96,13 +136,14 @@ export class Creation {
 
   /**
    * Writes the message of a new filter under a new name, from the last one's template where it serves. Answers the number of the
-   * message, or why there is none.
+   * message, why there is none, or that it is too early.
    */
-  #write(batch: Batch, flow: FlowView, choice: Choice): number | Failure {
+  #write(batch: Batch, flow: FlowView, choice: Choice): number | Failure | Early {
     const template = batch.templates.find(flow, choice)
-    const filter = template ?? translateFilter(flow, choice, this.#ports)
+    const filter = template === undefined ? this.translate(flow, choice) : this.#whenReached(template)
+    if (typeof filter === 'string') return filter
     if ('error' in filter) return filter.error
-    const id = this.#identities.allocate(filter.ifindex, filter.protocol)
+    const id = this.#identities.allocate(filter.ifindex, filter.protocol, filter.chain)
     if (id === undefined) {
       const error = { errno: ENOSPC, text: 'every priority of the port is taken' }
       return refusal({ verb: 'create', flow, choice }, error)
@@ -116,7 +157,8 @@ export class Creation {
       else {
         const { write } = filter as TranslatedFilter
         writeFilter(writer, types.NEWTFILTER, flags.CREATE | flags.EXCL, id, write)
-        batch.templates.keep(FilterTemplate.from(writer.bytes.slice(start, writer.length), flow, choice, id))
+        const message = writer.bytes.slice(start, writer.length)
+        batch.templates.keep(FilterTemplate.from(message, flow, choice, id, filter.targets))
       }
     } catch (error) {
       batch.takeBack(start)
@@ -124,6 +166,9 @@ export class Creation {
     }
     this.#identities.set(flow, id)
     batch.named.push(flow)
+    if (filter.targets.length > 0) {
+      batch.jumps.push(this.#identities.chains.expect(flow, id.ifindex, filter.targets))
+    }
     return at
   }
 }

@@ -6,7 +6,7 @@ import { u32 } from '../../netlink/integers.js'
 import { HEADER_SIZE } from '../../netlink/message.js'
 import { AttributeCursor, type Message } from '../../netlink/reader.js'
 import { UfidInBytes } from '../../ovs/ufid.js'
-import { actionEnvelope } from '../../tc/action/index.js'
+import { actionEnvelope, jumpsOf } from '../../tc/action/index.js'
 import { type FlowerBody, filterFlags, flower } from '../../tc/flower.js'
 import { readMatch } from '../../tc/match.js'
 import { HEADERS, prioAndProtocol, tcMessage } from '../../tc/message.js'
@@ -53,7 +53,7 @@ export class FilterFlow implements DumpedFlow {
       throw new DpifError('BAD_MESSAGE', `a filter of ${message.end - start} bytes`)
     }
     const header = tcMessage.header.take(message.bytes, start)
-    this.place = { ifindex: header.ifindex, handle: header.handle ?? 0, ...prioAndProtocol(header.info ?? 0) }
+    const info = prioAndProtocol(header.info ?? 0)
 
     const { ids } = tcMessage.body
     const attributes = new AttributeCursor(message.bytes, message.start + HEADERS, message.end)
@@ -71,7 +71,8 @@ export class FilterFlow implements DumpedFlow {
       }
     }
     this.isFlower = isFlower
-    this.#cookie = isFlower && chain === 0 && this.place.handle !== 0 ? this.#findCookie() : -1
+    this.place = { ifindex: header.ifindex, handle: header.handle ?? 0, ...info, chain }
+    this.#cookie = isFlower && this.place.handle !== 0 ? this.#findCookie() : -1
   }
 
   /** Whether the filter names a flow. */
@@ -117,6 +118,11 @@ export class FilterFlow implements DumpedFlow {
     return this.#actions
   }
 
+  /** The chains it sends packets to. */
+  get targets(): readonly number[] {
+    return jumpsOf(this.#filter.actions ?? [])
+  }
+
   /** Devices report IN_HW; a kernel that says neither is too old to know. */
   get offloaded(): boolean {
     return ((this.#filter.flags ?? 0) & filterFlags.IN_HW) !== 0
@@ -156,6 +162,11 @@ export class FilterFlow implements DumpedFlow {
     this.#message = 0
   }
 
+  /** What the filter says, decoded. */
+  get body(): FlowerBody {
+    return this.#filter
+  }
+
   get #filter(): FlowerBody {
     this.#flower ??= flower.read(this.#bytes, this.#message + this.#start, this.#message + this.#end)
     return this.#flower
@@ -172,7 +183,7 @@ export class FilterFlow implements DumpedFlow {
     const inPort = this.#ports.byIfindex(this.place.ifindex)?.number
     const where = inPort === undefined ? {} : { inPort }
     return {
-      key: { recircId: 0, ...where, ...key },
+      key: { recircId: this.place.chain, ...where, ...key },
       mask: { recircId: 0xffffffff, ...(inPort === undefined ? {} : { inPort: 0xffffffff }), ...mask },
     }
   }

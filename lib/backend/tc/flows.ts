@@ -16,10 +16,11 @@ import { inSlices, throwFirst } from '../failure.js'
 import { idOf } from '../op.js'
 import { Answers, Batch, isGone, refusal } from './batch.js'
 import { type Attempt, type Create, Creation, handleTaken } from './create.js'
+import { Features } from './features.js'
 import { FilterFlow, monotonicMs } from './filter.js'
 import { type FilterId, Identities, isOurs } from './identity.js'
 import { allOf, divide, isForOneLane, type Part } from './lanes.js'
-import { filterObjections, translateFilter, writeFilter } from './message.js'
+import { filterObjections, notReached, writeFilter } from './message.js'
 import { Ports } from './ports.js'
 import { sweepFilters } from './sweep.js'
 import { Qdiscs } from './qdisc.js'
@@ -42,6 +43,9 @@ export class TcBackend implements Backend {
   readonly #writer = new Writer(64 * 1024)
   #columns: CounterColumns | undefined
   readonly #lanes: number
+  readonly #features: Features
+  /** The batches on their way, and what is made of their answers. */
+  readonly #underWay = new Set<Promise<unknown>>()
 
   /**
    * `lanes` is how many batches are under way at the same time, on a socket each. Which lane a flow takes is left to chance: no two
@@ -50,15 +54,16 @@ export class TcBackend implements Backend {
    * Every batch asks for the qdiscs it needs and are not known to be there, before its filters, so that no lane waits for
    * another; whichever comes second is told EEXIST, which is as good.
    *
-   * `abilities` is what actions may count on.
+   * `abilities` is what flows may count on. What the kernel has is found out when it is not among them.
    */
   constructor(
     transport: Transport,
     { lanes = 1, abilities }: { readonly lanes?: number; readonly abilities?: Abilities } = {},
   ) {
     this.#transport = transport
-    this.#ports = new Ports(abilities)
-    this.#creation = new Creation(this.#identities, this.#qdiscs, this.#ports)
+    this.#features = new Features(abilities?.supports)
+    this.#ports = new Ports({ ...abilities, supports: this.#features })
+    this.#creation = new Creation(this.#identities, this.#qdiscs, this.#ports, this.#features)
     this.#lanes = lanes
   }
 
@@ -72,20 +77,71 @@ export class TcBackend implements Backend {
   async operate(ops: readonly BackendOp[]): Promise<BackendResult[]> {
     const results: BackendResult[] = new Array(ops.length)
     let open = ops.map((op, index) => ({ op, index }))
-    for (let turn = 0; open.length > 0; turn++) {
+    for (let turn = 0; open.length > 0; ) {
+      const { news } = this.#identities.chains
       const attempts = await this.#attempt(open.map(({ op }) => op))
       const again: typeof open = []
+      const unreached: typeof open = []
       for (const [position, entry] of open.entries()) {
         const result = attempts[position] as Attempt
         if (typeof result === 'object') results[entry.index] = result
         else if (result === 'anew') results[entry.index] = await this.#putAnew(entry.op as Replace)
+        else if (result === 'unreached') unreached.push(entry)
         else if (turn < MAX_TURNS) again.push(entry)
         else results[entry.index] = { error: refusal(entry.op, handleTaken) }
       }
-      if (again.length > 0) this.#identities.leap(turn)
-      open = again
+      if (again.length > 0) {
+        // Two processes meet over one name; or a flow waits for one before it, and then every turn gets some further.
+        this.#identities.leap(turn)
+        if (again.length + unreached.length === open.length) turn++
+        await this.#findOut()
+      }
+      // What leads there may have come with the same list.
+      const isLast = again.length === 0 && news === this.#identities.chains.news
+      for (const { op, index } of isLast ? unreached : [])
+        results[index] = { error: notReached((op as Create).flow) }
+      open = isLast ? [] : [...again, ...unreached].sort((a, b) => a.index - b.index)
     }
     return results
+  }
+
+  /** Finds out what flows depend on: what the kernel has, what others have put on a port, and what became of flows under way. */
+  async #findOut(): Promise<void> {
+    const ifindex = this.#features.question
+    if (ifindex !== undefined) await this.#probe(ifindex)
+    for (const ifindex of this.#creation.questions) await this.#learnChains(ifindex)
+    await Promise.allSettled([...this.#underWay])
+  }
+
+  async #probe(ifindex: number): Promise<void> {
+    const batch = new Batch(this.#writer)
+    this.#qdiscs.ensure(batch, ifindex)
+    const read = this.#features.write(batch, ifindex)
+    const answers = new Answers(await batch.send(this.#transport), this.#ports)
+    this.#qdiscs.settle(batch, answers)
+    read(answers)
+  }
+
+  /** Which chains the filters of a port lead to, whoever put them; a terse dump does not tell. */
+  async #learnChains(ifindex: number): Promise<void> {
+    const port = this.#ports.byIfindex(ifindex)
+    if (port !== undefined) {
+      for await (const flows of this.#dumpPort(port, false)) {
+        for (const { id, targets } of flows) this.#identities.chains.set(id, ifindex, targets)
+      }
+      this.#identities.chains.learned(ifindex)
+    }
+    this.#creation.questions.delete(ifindex)
+  }
+
+  /** Remembers what is under way until it is over. */
+  async #track<T>(work: Promise<T>): Promise<T> {
+    this.#underWay.add(work)
+    try {
+      return await work
+    } finally {
+      this.#underWay.delete(work)
+    }
   }
 
   /**
@@ -119,10 +175,9 @@ export class TcBackend implements Backend {
   async #attempt(ops: readonly BackendOp[]): Promise<Attempt[]> {
     if (ops.some((op) => op.verb !== 'create' && !this.#identities.has(idOf(op)))) await this.#lookAround()
     const parts = divide(ops.length, isForOneLane(ops) ? 1 : this.#lanes)
-    if (parts.length === 1) return this.#attemptPart(ops, 0)
-    return (
-      await allOf(parts.map(({ lane, from, to }) => this.#attemptPart(ops.slice(from, to), lane)))
-    ).flat()
+    if (parts.length === 1) return this.#track(this.#attemptPart(ops, 0))
+    const work = parts.map(({ lane, from, to }) => this.#track(this.#attemptPart(ops.slice(from, to), lane)))
+    return (await allOf(work)).flat()
   }
 
   async #attemptPart(ops: readonly BackendOp[], lane: number): Promise<Attempt[]> {
@@ -132,7 +187,9 @@ export class TcBackend implements Backend {
       const plans = ops.map((op) => this.#planOrFailure(batch, op))
       const answers = new Answers(await batch.send(this.#transport, lane), this.#ports)
       this.#qdiscs.settle(batch, answers)
-      return plans.map((plan) => plan(answers))
+      const attempts = plans.map((plan) => plan(answers))
+      this.#settleJumps(batch)
+      return attempts
     } catch (error) {
       this.#forgetAfterFailure(batch)
       throw error
@@ -146,6 +203,15 @@ export class TcBackend implements Backend {
   #forgetAfterFailure(batch: Batch): void {
     this.#writer.reset()
     for (const id of batch.named) this.#identities.delete(id)
+    this.#settleJumps(batch)
+  }
+
+  /** The answers were read: what has a name now is there. */
+  #settleJumps({ jumps }: Batch): void {
+    for (const jump of jumps) {
+      if (!this.#identities.has(jump.flow)) jump.refused = true
+      this.#identities.chains.settle(jump)
+    }
   }
 
   /**
@@ -241,7 +307,7 @@ export class TcBackend implements Backend {
     // Those that take a closer look: what is known already, or met another process.
     const again: number[] = []
     const parts = divide(flows.length, this.#lanes)
-    await allOf(parts.map((part) => this.#createPart(part, flows, choice, unmade, again)))
+    await allOf(parts.map((part) => this.#track(this.#createPart(part, flows, choice, unmade, again))))
     await this.#createAgain(flows, choice, again, unmade)
     return unmade.sort((a, b) => a.index - b.index)
   }
@@ -265,7 +331,8 @@ export class TcBackend implements Backend {
           continue
         }
         const at = this.#creation.writeOrRefuse(batch, flow, choice)
-        if (typeof at === 'object') unmade.push({ index, error: at })
+        if (typeof at === 'string') again.push(index)
+        else if (typeof at === 'object') unmade.push({ index, error: at })
         else {
           while (sent.length < at) sent.push(-1)
           sent.push(index)
@@ -281,6 +348,7 @@ export class TcBackend implements Backend {
         if (outcome === 'again') again.push(index)
         else unmade.push({ index, error: outcome.error })
       }
+      this.#settleJumps(batch)
     } catch (error) {
       this.#forgetAfterFailure(batch)
       throw error
@@ -295,6 +363,7 @@ export class TcBackend implements Backend {
   ): Promise<void> {
     if (positions.length === 0) return
     this.#identities.leap(0)
+    await this.#findOut()
     const results = await this.operate(positions.map((index) => createOf(flows[index] as FlowView, choice)))
     for (const [turn, { error }] of results.entries()) {
       if (error !== undefined) unmade.push({ index: positions[turn] as number, error })
@@ -302,14 +371,19 @@ export class TcBackend implements Backend {
   }
 
   #planReplace(batch: Batch, op: Replace, id: FilterId): (answers: Answers) => Attempt {
-    const filter = translateFilter(op.flow, op.choice, this.#ports)
+    const filter = this.#creation.translate(op.flow, op.choice)
+    if (typeof filter === 'string') return () => filter
     if ('error' in filter) return () => filter
-    if (filter.ifindex !== id.ifindex || filter.protocol !== id.protocol) return () => 'anew'
+    const { ifindex, protocol, chain, targets } = filter
+    if (ifindex !== id.ifindex || protocol !== id.protocol || chain !== id.chain) return () => 'anew'
     // New actions start counting at 0, so the old counters are read just before.
     const before = batch.add((writer) => writeFilter(writer, types.GETTFILTER, 0, id))
     const at = batch.add((writer) => writeFilter(writer, types.NEWTFILTER, 0, id, filter.write))
+    const jump = this.#identities.chains.expect(op.flow, ifindex, targets)
+    batch.jumps.push(jump)
     return (answers) => {
       const failure = answers.failure(at)
+      jump.refused = failure !== undefined
       // fl_check_assign_mask(), net/sched/cls_flower.c: a filter keeps its mask as long as it has its name.
       if (failure?.errno === EINVAL && failure.text === undefined) return 'anew'
       const error = answers.error(at, op)
@@ -319,7 +393,7 @@ export class TcBackend implements Backend {
   }
 
   objections(flow: FlowView): Failure[] {
-    return filterObjections(flow, this.#ports)
+    return [...filterObjections(flow, this.#ports), ...this.#creation.objections(flow)]
   }
 
   async *dump({ terse }: { readonly terse: boolean }): AsyncIterable<readonly FilterFlow[]> {

@@ -2,10 +2,13 @@ import { randomInt } from 'node:crypto'
 import type { FlowWords } from '../../../types/flow.js'
 import { UfidTable } from '../../memory/ufid-table.js'
 import { etherTypes } from '../../tc/match.js'
+import { Chains } from './chains.js'
 
-/** Where a filter hangs: enough to change, get or delete it. Chain 0 throughout. */
+/** Where a filter hangs: enough to change, get or delete it. */
 export interface FilterId {
   readonly ifindex: number
+  /** Of the recirculation id whose packets it sees; 0 for the first pass. */
+  readonly chain: number
   readonly prio: number
   /** Ethernet type. */
   readonly protocol: number
@@ -15,13 +18,15 @@ export interface FilterId {
 /**
  * Which filters are ours, and which names new ones get.
  *
- * One priority serves one protocol on a port: the kernel wants it so, and drivers like priorities low, so the common types have
+ * One priority serves one protocol on a port, in all chains: the kernel wants it so, and drivers like priorities low, so the common types have
  * the numbers OVS gives them. Handles come from a range of ours: each process starts at random in it and counts up, since the kernel
  * keeps handles in a radix tree; a filter with such a handle and a 16-byte cookie is one we put, in whichever process.
  */
 export class Identities {
-  // Three words a flow: ifindex, which is never 0; priority and protocol; handle.
-  readonly #byUfid = new UfidTable(3)
+  /** Who sends packets to which chain. */
+  readonly chains = new Chains()
+  // Four words a flow: ifindex, which is never 0; priority and protocol; handle; chain.
+  readonly #byUfid = new UfidTable(4)
   /** What a port's priorities are taken by, ours and foreign: `undefined` protocol for another classifier. */
   readonly #priorities = new Map<number, Map<number, number | undefined>>()
   // Processes start apart, so that a name one has dropped is not soon another's.
@@ -40,19 +45,23 @@ export class Identities {
       prio: place >>> 16,
       protocol: place & 0xffff,
       handle: this.#byUfid.word(at, 2),
+      chain: this.#byUfid.word(at, 3),
     }
   }
 
-  set(id: FlowWords, { ifindex, prio, protocol, handle }: FilterId): void {
+  set(id: FlowWords, { ifindex, prio, protocol, handle, chain }: FilterId): void {
     const at = this.#byUfid.insert(id, ifindex)
     this.#byUfid.setWord(at, 0, ifindex)
     this.#byUfid.setWord(at, 1, (prio << 16) | protocol)
     this.#byUfid.setWord(at, 2, handle)
+    this.#byUfid.setWord(at, 3, chain)
   }
 
   delete(id: FlowWords): void {
     const at = this.#byUfid.find(id)
-    if (at >= 0) this.#byUfid.remove(at)
+    if (at < 0) return
+    this.#byUfid.remove(at)
+    this.chains.forget(id)
   }
 
   /** A filter was seen on a port, whoever put it: its priority is taken. */
@@ -61,7 +70,7 @@ export class Identities {
   }
 
   /** A name for a new filter. Undefined when every priority of the port is taken by something else. */
-  allocate(ifindex: number, protocol: number): FilterId | undefined {
+  allocate(ifindex: number, protocol: number, chain: number): FilterId | undefined {
     const priorities = this.#prioritiesOf(ifindex)
     const wanted = preferred[protocol] ?? FIRST_FREE
     const fits = (prio: number) => !priorities.has(prio) || priorities.get(prio) === protocol
@@ -75,7 +84,7 @@ export class Identities {
     priorities.set(prio, protocol)
     const handle = this.#nextHandle
     this.#nextHandle = handle >= LAST_HANDLE ? FIRST_HANDLE : handle + 1
-    return { ifindex, prio, protocol, handle }
+    return { ifindex, prio, protocol, handle, chain }
   }
 
   /** The kernel says that the priority of this name is somebody else's. */
@@ -94,6 +103,7 @@ export class Identities {
     const gone = [...this.#priorities.keys()].filter((ifindex) => !ifindexes.has(ifindex))
     if (gone.length === 0) return
     for (const ifindex of gone) this.#priorities.delete(ifindex)
+    this.chains.keep(ifindexes)
     const flows: FlowWords[] = []
     this.#byUfid.each((words, at) => {
       if (!ifindexes.has(this.#byUfid.word(at, 0))) flows.push(words)

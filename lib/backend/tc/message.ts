@@ -5,6 +5,7 @@ import type { Port } from '../../../types/port.js'
 import { beginMessage, endMessage } from '../../netlink/message.js'
 import type { Writer } from '../../netlink/writer.js'
 import { ufidToBytes } from '../../ovs/ufid.js'
+import { jumpsOf } from '../../tc/action/index.js'
 import { filterFlags, flower } from '../../tc/flower.js'
 import { writeMatch } from '../../tc/match.js'
 import { filterInfo, hooks, tcMessage } from '../../tc/message.js'
@@ -18,6 +19,9 @@ export interface TranslatedFilter {
   readonly ifindex: number
   /** Ethernet type. */
   readonly protocol: number
+  readonly chain: number
+  /** The chains it sends packets to. */
+  readonly targets: readonly number[]
   readonly write: (writer: Writer) => void
 }
 
@@ -30,12 +34,14 @@ export function translateFilter(
   const port = flow.key.inPort === undefined ? undefined : ports.byNumber(flow.key.inPort)
   const cookie = ufidToBytes(flow)
   const { actions, objections } = translateActions(flow.actions, { ...pick(flow), cookie }, ports)
-  const [first] = objectionsTo(flow, port, objections)
+  const [first] = objectionsTo(flow, port, ports, objections)
   if (first !== undefined) return { error: first }
   const { etherType: protocol = 0 } = flow.key
   return {
     ifindex: port?.ifindex ?? 0,
     protocol,
+    chain: chainOf(flow),
+    targets: jumpsOf(actions),
     write: (writer) => {
       flower.write(writer, { actions })
       writeMatch(writer, flow.key, flow.mask)
@@ -44,19 +50,33 @@ export function translateFilter(
   }
 }
 
+/** The chain a flow's packets are seen in. One that does not care in which pass it is is taken for one of the first, as in OVS. */
+export function chainOf({ key, mask }: FlowView): number {
+  return mask.recircId ? (key.recircId ?? 0) : 0
+}
+
+/** Why a flow that nobody sends packets to is not put. */
+export function notReached({ key }: FlowView): Failure {
+  const path = 'recircId'
+  const problem = `no flow that TC carries sends packets of port ${key.inPort} to recirculation id ${key.recircId}`
+  const message = `${path}: ${problem}; put that one first`
+  return { code: 'UNSUPPORTED_MATCH', path, reason: 'NOT_REACHED', message, backend: 'tc' }
+}
+
 /** What stands against a flow as a filter, as far as can be said without asking a kernel. */
 export function filterObjections(flow: FlowView, ports: Ports): Failure[] {
   const port = flow.key.inPort === undefined ? undefined : ports.byNumber(flow.key.inPort)
   const frame = { ...pick(flow), cookie: new Uint8Array(16) }
-  return objectionsTo(flow, port, translateActions(flow.actions, frame, ports).objections)
+  return objectionsTo(flow, port, ports, translateActions(flow.actions, frame, ports).objections)
 }
 
 function objectionsTo(
   flow: FlowView,
   port: Port | undefined,
+  ports: Ports,
   actions: ReturnType<typeof translateActions>['objections'],
 ): Failure[] {
-  const match = matchObjections(flow.key, flow.mask)
+  const match = matchObjections(flow.key, flow.mask, ports.abilities)
   const place = inPortObjection(flow, port)
   return [...match, ...(place === undefined ? [] : [place]), ...actions].map(
     ({ code, path, reason, problem }) => {
@@ -70,12 +90,12 @@ export function writeFilter(
   writer: Writer,
   type: number,
   messageFlags: number,
-  { ifindex, prio, protocol, handle }: FilterId,
+  { ifindex, prio, protocol, handle, chain }: FilterId,
   options?: (writer: Writer) => void,
 ): void {
   const at = beginMessage(writer, type, messageFlags)
   tcMessage.header.write(writer, { ifindex, handle, parent: hooks.INGRESS, info: filterInfo(prio, protocol) })
-  tcMessage.body.write(writer, { kind: 'flower' })
+  tcMessage.body.write(writer, chain === 0 ? { kind: 'flower' } : { kind: 'flower', chain })
   if (options !== undefined) {
     const nest = writer.begin(tcMessage.body.ids.options)
     options(writer)

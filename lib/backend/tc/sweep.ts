@@ -27,7 +27,6 @@ export function sweepFilters(page: Uint8Array, into: CounterColumns): void {
       const size = words.attributeSize(at, end)
       const id = words.attributeId(at)
       if (id === ids.kind) isOurs = isOurs && isFlower(words, at, size)
-      else if (id === ids.chain) isOurs = isOurs && words.at(at + 4) === 0
       else if (id === ids.options) options = at
       at += padded(size)
     }

@@ -27,23 +27,40 @@ export class FilterTemplate implements Template {
   readonly ifindex: number
   /** Ethernet type. */
   readonly protocol: number
+  readonly chain: number
+  /** The chains its filters send packets to. */
+  readonly targets: readonly number[]
   readonly #flow: FlowView
   readonly #choice: Choice
   readonly #stencil: Stencil<FlowKey>
   readonly #cookies: readonly number[]
 
   /** A template out of the message of a filter that was just written; undefined when flows like it have no fixed shape. */
-  static from(message: Uint8Array, flow: FlowView, choice: Choice, id: FilterId): FilterTemplate | undefined {
+  static from(
+    message: Uint8Array,
+    flow: FlowView,
+    choice: Choice,
+    id: FilterId,
+    targets: readonly number[],
+  ): FilterTemplate | undefined {
     const { key, actions } = flow
     if (key.vlan !== undefined || key.encap !== undefined || key.mpls !== undefined) return undefined
     // What an output to the host needs beside itself depends on the destination.
     if (!actions.every(isShapeless) || !isOutward(message)) return undefined
-    return new FilterTemplate(message, flow, choice, id)
+    return new FilterTemplate(message, flow, choice, id, targets)
   }
 
-  private constructor(message: Uint8Array, flow: FlowView, choice: Choice, id: FilterId) {
+  private constructor(
+    message: Uint8Array,
+    flow: FlowView,
+    choice: Choice,
+    id: FilterId,
+    targets: readonly number[],
+  ) {
     this.ifindex = id.ifindex
     this.protocol = id.protocol
+    this.chain = id.chain
+    this.targets = targets
     this.#flow = flow
     this.#choice = choice
     const options = offsetsOf(message, HEADERS, message.length).get(tcMessage.body.ids.options)

@@ -7,7 +7,7 @@ import { type ActionStats, actionStats } from '../stats.js'
 import { type CtOptions, ct } from './ct.js'
 import { type CsumOptions, csum } from './csum.js'
 import { type GactOptions, gact } from './gact.js'
-import { type ActionKind, type CommonOptions, NESTED } from './kind.js'
+import { type ActionKind, type CommonOptions, type General, jumpOf, NESTED } from './kind.js'
 import { type MirredOptions, mirred } from './mirred.js'
 import { type MplsOptions, mpls } from './mpls.js'
 import { type PeditOptions, pedit } from './pedit.js'
@@ -79,6 +79,18 @@ export const actionEnvelope = new AttributeSet<EnvelopeAttributes>('action', {
   cookie: { uapi: 'TCA_ACT_COOKIE', id: 6, codec: bytes, since: '4.11', doc: 'At most 16 bytes of ours; the ufid.' },
   flags: { uapi: 'TCA_ACT_FLAGS', id: 7, codec: bitField32, since: '5.5', doc: 'NO_PERCPU_STATS.' },
 })
+
+/** The chains a filter with these actions sends packets to, each once. */
+export function jumpsOf(actions: readonly TcAction[]): readonly number[] {
+  const targets: number[] = []
+  for (const action of actions) {
+    if (action.kind === 'other') continue
+    const { parms } = action.options as { readonly parms?: Pick<General, 'action'> }
+    const chain = parms && jumpOf(parms.action, 'GOTO_CHAIN')
+    if (chain && !targets.includes(chain)) targets.push(chain)
+  }
+  return targets
+}
 
 const byKind = new Map(actionKinds.map((action) => [action.kind, action]))
 

@@ -32,8 +32,11 @@ export class Filters {
   readonly #state: State
   readonly #qdiscs: Qdiscs
   readonly #hasFlower: boolean
+  /** Attributes of flower this kernel does not know yet. */
+  readonly #unknown: ReadonlySet<number>
 
-  constructor(state: State, qdiscs: Qdiscs, hasFlower: boolean) {
+  constructor(state: State, qdiscs: Qdiscs, hasFlower: boolean, unknown: ReadonlySet<number>) {
+    this.#unknown = unknown
     this.#state = state
     this.#qdiscs = qdiscs
     this.#hasFlower = hasFlower
@@ -86,7 +89,7 @@ export class Filters {
     origin: number,
   ): Filter {
     const nested = attributes.get(attr.OPTIONS) ?? refuse('EINVAL')
-    const options = readOptions(nested, origin)
+    const options = readOptions(nested, origin, this.#unknown)
     const flagSpan = options.get(22)
     const given = flagSpan === undefined ? 0 : u32.take(flagSpan.bytes, flagSpan.start)
     const skips = given & (filterFlags.SKIP_HW | filterFlags.SKIP_SW)

@@ -121,14 +121,18 @@ for (const [id, maskId, field] of [...addresses, ...labels, ...headers]) {
   if (maskId !== undefined) policy[maskId] = { min }
 }
 
-/** Attributes of TCA_OPTIONS by number. */
-export function readOptions(span: Span, origin: number): Map<number, Span> {
+/** Attributes of TCA_OPTIONS by number, without those in `unknown`. */
+export function readOptions(span: Span, origin: number, unknown: ReadonlySet<number>): Map<number, Span> {
   const attributes = parse(span, policy as Policy, origin)
+  for (const id of unknown) attributes.delete(id)
   for (const id of attributes.keys()) {
     if (id !== ACT && id <= MAX && policy[id] === undefined) notSimulated(`TCA_FLOWER attribute ${id}`)
   }
   return attributes
 }
+
+/** TCA_FLOWER_KEY_CT_FLAGS_MASK. */
+const CT_FLAGS = ctFlags.reduce((bits, { flower }) => bits | flower, 0)
 
 // TCA_FLOWER_MAX of Linux 6.1; what lies above is skipped.
 const MAX = 105
@@ -142,6 +146,11 @@ export function readFlower(attributes: ReadonlyMap<number, Span>): FlowerMatch {
     const into = layout.field(mask, field)
     if (bits === undefined) into.fill(0xff)
     else into.set(bits)
+  }
+  for (const id of [ctState.id, ctState.maskId]) {
+    const state = attributes.get(id)
+    if (state !== undefined && u16.take(state.bytes, state.start) & ~CT_FLAGS)
+      refuse('EINVAL', 'reserved bit set')
   }
   const bytesOf = (id: number, field: FieldName): Uint8Array | undefined => {
     const span = attributes.get(id)

@@ -23,6 +23,8 @@ import { type State, vportOf } from './state.js'
 export interface SimulatedKernelOptions {
   /** Modules that can be loaded; all of them unless told otherwise. */
   readonly modules?: { readonly openvswitch?: boolean; readonly cls_flower?: boolean }
+  /** Numbers of flower's attributes (TCA_FLOWER_*) that this kernel does not know yet and passes over, as older ones do. */
+  readonly unknownToFlower?: readonly number[]
   /** False stands for a process without CAP_NET_ADMIN. */
   readonly privileged?: boolean
   /** CLOCK_MONOTONIC in milliseconds; the machine's own by default. */
@@ -69,10 +71,15 @@ export class SimulatedKernel implements Transport {
   readonly #faults = new Set<FaultRule>()
   #closed = false
 
-  constructor({ modules = {}, privileged = true, now = monotonic }: SimulatedKernelOptions = {}) {
+  constructor({
+    modules = {},
+    unknownToFlower = [],
+    privileged = true,
+    now = monotonic,
+  }: SimulatedKernelOptions = {}) {
     this.#state = { devices: new Devices(), datapaths: new Map(), now }
     this.#generic = new Generic(this.#state, privileged, modules.openvswitch ?? true)
-    this.#route = new Route(this.#state, privileged, modules.cls_flower ?? true)
+    this.#route = new Route(this.#state, privileged, modules.cls_flower ?? true, new Set(unknownToFlower))
     // A device takes its port along, and a datapath's own device the whole datapath.
     this.#state.devices.leaving.push((device) => this.#detach(device))
   }

@@ -19,11 +19,11 @@ export class Route {
   readonly qdiscs: Qdiscs
   readonly #filters: Filters
 
-  constructor(state: State, privileged: boolean, hasFlower: boolean) {
+  constructor(state: State, privileged: boolean, hasFlower: boolean, unknown: ReadonlySet<number>) {
     this.#state = state
     this.#privileged = privileged
     this.qdiscs = new Qdiscs(state.devices)
-    this.#filters = new Filters(state, this.qdiscs, hasFlower)
+    this.#filters = new Filters(state, this.qdiscs, hasFlower, unknown)
   }
 
   handle({ message, reply }: Request): void {

@@ -171,7 +171,8 @@ const missing: Readonly<Record<string, { options: string; parms: string }>> = {
 function checkVerdict(verdict: number): void {
   if (verdict >= -1 && verdict <= 8) return
   const opcode = verdict >>> 28
-  if (opcode === 1 || opcode === 2) notSimulated('an action that jumps or goes to a chain')
+  if (opcode === 1) notSimulated('an action that jumps')
+  if (opcode === 2) return
   refuse('EINVAL', 'invalid control action')
 }
 

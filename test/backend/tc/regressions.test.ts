@@ -89,8 +89,8 @@ for (const count of [2, 3]) {
 t.test('a filter seen with the last handle makes the next one begin anew', async (t) => {
   const last = 0x6fffffff
   const identities = new Identities()
-  identities.seen({ ifindex: 1, prio: 2, protocol: 0x0800, handle: last }, true)
-  const handles = Array.from({ length: 3 }, () => identities.allocate(1, 0x0800)?.handle ?? 0)
+  identities.seen({ ifindex: 1, prio: 2, protocol: 0x0800, handle: last, chain: 0 }, true)
+  const handles = Array.from({ length: 3 }, () => identities.allocate(1, 0x0800, 0)?.handle ?? 0)
   t.ok(handles.every(isOurs), `in the range: ${handles.map((handle) => handle.toString(16))}`)
   t.equal(new Set(handles).size, 3)
 })
@@ -99,7 +99,7 @@ t.test('handles stay in their range however far they leap', async (t) => {
   const identities = new Identities()
   const handles = Array.from({ length: 400 }, () => {
     identities.leap(8)
-    return identities.allocate(1, 0x0800)?.handle ?? 0
+    return identities.allocate(1, 0x0800, 0)?.handle ?? 0
   })
   t.ok(handles.every(isOurs))
   t.ok(

@@ -46,7 +46,7 @@ t.test('8: a recirculation id of more than 28 bits is no chain', async (t) => {
   t.same(refusals([{ recirc: 0x0fffffff }]), [])
   t.same(refusals([{ recirc: 0x10000000 }]), ['actions[0].recirc VALUE_TOO_LARGE'])
   t.same(refusals([{ recirc: 0xffffffff }]), ['actions[0].recirc VALUE_TOO_LARGE'])
-  t.same(refusals([{ recirc: 5 }], 'tcp', {}), ['actions[0].recirc NOT_HERE_YET'])
+  t.same(refusals([{ recirc: 5 }], 'tcp', {}), ['actions[0].recirc NOT_SHARED'])
 })
 
 t.test('11: a tunnel id of more than 32 bits is not cut', async (t) => {

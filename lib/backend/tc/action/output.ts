@@ -4,6 +4,7 @@ import { NO_PERCPU_STATS, type TcActionOf } from '../../../tc/action/index.js'
 import { jumpOf, MAX_JUMP, verdicts, jumps } from '../../../tc/action/kind.js'
 import { directions } from '../../../tc/action/mirred.js'
 import { packetTypes } from '../../../tc/action/skbedit.js'
+import { NOT_SHARED } from '../../../tc/objections.js'
 import type { Read } from './reading.js'
 import type { Translate, Translation } from './translation.js'
 
@@ -70,13 +71,16 @@ export const translateRecirc: Translate<number> = (id, translation, { path, last
   const { packet, abilities, frame } = translation
   const refuse = (reason: Parameters<Translation['refuse']>[1], problem: string) =>
     translation.refuse(path, reason, problem)
-  if (!abilities.chains) refuse('NOT_HERE_YET', 'recirculation needs chains, which are not used yet')
+  if (!abilities.chains) refuse('NOT_SHARED', NOT_SHARED)
   if (id > MAX_JUMP) refuse('VALUE_TOO_LARGE', `recirculation id ${id} does not fit the 28 bits of a chain`)
   if (id === 0) refuse('NO_TC_ACTION', 'recirculation to the first pass')
   if (!last)
     refuse('ORDER', 'TC does not come back from a chain; recirc has to be the last thing done with a packet')
   if (packet.released) {
     refuse('ORDER', 'an output has taken away what the next pass may match of the tunnel; recirculate first')
+  }
+  if (packet.encapsulated) {
+    refuse('ORDER', 'the next pass would take the tunnel that was set for the one the packet came through')
   }
   if (!packet.ethernet) refuse('NO_TC_ACTION', 'a packet without an Ethernet header')
   const parms = { action: jumps.GOTO_CHAIN | (id & MAX_JUMP) }

@@ -1,6 +1,6 @@
 import type { FlowKey, Mac } from '../../../../types/flow.js'
 import type { Port } from '../../../../types/port.js'
-import type { Supports } from '../../../tc/features.js'
+import type { MatchAbilities } from '../../../tc/objections.js'
 
 /** The match the actions stand behind, and the cookie that names the flow. */
 export interface Frame {
@@ -17,11 +17,8 @@ export interface MeterTable {
 }
 
 /** What a translation may count on; what is left out is not to be had. */
-export interface Abilities {
+export interface Abilities extends MatchAbilities {
   readonly meters?: MeterTable
-  /** Recirculated packets find their flows in the chain of that number. */
-  readonly chains?: boolean
-  readonly supports?: Supports
   /** The address of an internal port. */
   readonly macOf?: (port: Port) => Mac | undefined
 }

@@ -29,6 +29,8 @@ interface Packet {
   ttl: number
   /** Whether what is known of the tunnel it came through was taken away. */
   released: boolean
+  /** Whether it was told through which tunnel to leave. */
+  encapsulated: boolean
 }
 
 /** One pass over a flow's actions: what came out so far, and what stands against it. */
@@ -58,6 +60,7 @@ export class Translation {
       ethernet: true,
       ttl,
       released: false,
+      encapsulated: false,
     }
   }
 

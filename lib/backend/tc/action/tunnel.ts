@@ -38,6 +38,7 @@ export const translateSetTunnel: Translate<Rewrite> = ({ value, bits }, translat
     ...(df ? { noFrag: true } : {}),
   }
   translation.release()
+  translation.packet.encapsulated = true
   translation.push({ kind: 'tunnel_key', options, flags: NO_PERCPU_STATS })
 }
 
