@@ -56,6 +56,7 @@ async function runFiles(t: Test, target: Target, files: readonly string[], env: 
     cwd: root,
     // The runner's own loaders are for the machine outside.
     env: { NODE_OPTIONS: '', ...env },
+    eswitch: files.some((file) => file.includes('eswitch')),
     timeoutMs: 60_000 + files.length * FILE_TIMEOUT_MS,
     fileTimeoutMs: FILE_TIMEOUT_MS,
   })

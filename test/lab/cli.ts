@@ -1,13 +1,15 @@
 import { parseArgs } from 'node:util'
+import { eswitchModule } from './eswitch/build.js'
 import { runInLab } from './run.js'
 import { targets } from './targets.js'
 import type { Target, TargetName } from './target.js'
 
-const USAGE = `usage: node dist/test/lab/cli.js TARGET [--timeout SECONDS] [--log] -- COMMAND...
-       node dist/test/lab/cli.js TARGET [--timeout SECONDS] [--log] --files FILE...
+const USAGE = `usage: node dist/test/lab/cli.js TARGET [--timeout SECONDS] [--log] [--eswitch] -- COMMAND...
+       node dist/test/lab/cli.js TARGET [--timeout SECONDS] [--log] [--eswitch] --files FILE...
        node dist/test/lab/cli.js provision
 TARGET is host, uml or qemu. --log shows the kernel's log afterwards. LAB_MODULES="a b" loads these modules instead of
-the usual ones; LAB_MODULES=none loads none and keeps the kernel from loading any by itself.`
+the usual ones; LAB_MODULES=none loads none and keeps the kernel from loading any by itself.
+--eswitch builds a NIC's e-switch for qemu: 'insmod $LAB_ESWITCH' there (see test/lab/eswitch/README.md).`
 
 /** Exit codes: the command's own; 124 timeout, 125 the kernel died, 2 wrong usage, 3 target not available. */
 async function main(): Promise<number> {
@@ -15,6 +17,7 @@ async function main(): Promise<number> {
     timeout: { type: 'string', default: '600' },
     files: { type: 'boolean', default: false },
     log: { type: 'boolean', default: false },
+    eswitch: { type: 'boolean', default: false },
     help: { type: 'boolean', short: 'h', default: false },
   } as const
   const { values, positionals } = parseArgs({ options, allowPositionals: true })
@@ -30,10 +33,17 @@ async function main(): Promise<number> {
     process.stderr.write(`${USAGE}\n`)
     return 2
   }
-  return run(target, words, seconds * 1000, values.files, values.log)
+  return run(target, words, { ...values, timeoutMs: seconds * 1000 })
 }
 
-async function run(target: Target, words: string[], timeoutMs: number, files: boolean, log: boolean) {
+interface RunOptions {
+  timeoutMs: number
+  files: boolean
+  log: boolean
+  eswitch: boolean
+}
+
+async function run(target: Target, words: string[], { timeoutMs, files, log, eswitch }: RunOptions) {
   const status = target.available()
   if (!status.available) {
     process.stderr.write(`cannot run in the lab's ${target.name}: ${status.reason}\n`)
@@ -41,6 +51,7 @@ async function run(target: Target, words: string[], timeoutMs: number, files: bo
   }
   const result = await runInLab(target, {
     ...(files ? { files: words } : { command: words }),
+    eswitch,
     timeoutMs,
     fileTimeoutMs: timeoutMs,
     onOutput: (bytes, channel) => process[channel].write(bytes),
@@ -57,6 +68,7 @@ function provision(): number {
     const status = target.available()
     process.stdout.write(`${target.name}: ${status.available ? 'available' : status.reason}\n`)
     if (!status.available && target.name !== 'host') failed = 3
+    if (status.available && target.name === 'qemu') process.stdout.write(`${eswitchModule()}\n`)
   }
   return failed
 }

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, renameSync, symlinkSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { existsSync, readdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
+import { basename, delimiter, join } from 'node:path'
 import { cached, newest } from './cache.js'
 import { candidates, closure, depends, distribution, unpack } from './packages.js'
 
@@ -59,6 +59,19 @@ export const distributionKernel = once((): Kernel => {
   return { image: join(root, `boot/vmlinuz-${version}`), version, root }
 })
 
+/** What a module for the distribution's kernel is built against: the directory `make -C` wants, and the tree it lies in. */
+export const kernelHeaders = once(() => {
+  const kernel = distributionKernel()
+  const name = `linux-headers-${kernel.version}`
+  const root = cached(`headers_${basename(kernel.root)}`, (dir) => {
+    unpack(headerPackages(name), dir)
+    const makefile = join(dir, 'usr/src', name, 'Makefile')
+    // Where the tree lies is not known before it is whole: from absolute to relative.
+    writeFileSync(makefile, readFileSync(makefile, 'utf8').replaceAll('/usr/src/', '../'))
+  })
+  return { build: join(root, 'usr/src', name), root }
+})
+
 /** qemu-system-x86_64: the machine's own, or one unpacked beside it (it finds its data relative to itself). */
 export const qemu = once(() => {
   const installed = onPath('qemu-system-x86_64')
@@ -86,6 +99,13 @@ function entry(name: string, build: (dir: string) => void): string {
   const kept = newest(`${name}_`)
   if (kept !== undefined) return kept
   throw new Error(`cannot find package ${name}: apt has no candidate for it; try 'apt-get update' as root`)
+}
+
+/** A kernel's headers, those it shares with its siblings, and the build's own programs with the libraries they lack here. */
+function headerPackages(name: string): string[] {
+  const others = depends(name, /^linux-(headers|kbuild)-/)
+  const programs = closure(others.filter((other) => other.startsWith('linux-kbuild-')))
+  return [...new Set([name, ...others, ...programs])]
 }
 
 /** The image package a metapackage stands for, then the packages its modules are in. */

@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { Cpio } from './cpio.js'
+import { eswitchModule } from './eswitch/build.js'
 import { guestScript, mountRoot } from './guest.js'
 import { moduleBytes, moduleFiles } from './modules.js'
 import { packagesMissing } from './packages.js'
@@ -22,7 +23,8 @@ export const qemu: Target = {
       tools()
     }),
 
-  prepare(job, dir) {
+  prepare(wanted, dir) {
+    const job = wanted.eswitch ? { ...wanted, env: { ...wanted.env, LAB_ESWITCH: eswitchModule() } } : wanted
     const guest = join(dir, 'guest')
     const initramfs = join(dir, 'initramfs')
     writeFileSync(guest, guestScript(job, dir, busybox(), '/dev/vport*p1', '/dev/vport*p2'), { mode: 0o755 })

@@ -12,6 +12,8 @@ export interface LabOptions {
   command?: string[]
   cwd?: string
   env?: Record<string, string>
+  /** Build the e-switch's module, see eswitch/README.md; only qemu can load it. */
+  eswitch?: boolean
   /** For everything, boot included. Default ten minutes. */
   timeoutMs?: number
   /** For one file. Default two minutes. */
@@ -53,6 +55,7 @@ export async function runInLab(target: Target, options: LabOptions): Promise<Lab
     env: guestEnv(options.env ?? {}),
     steps: files?.map((file) => [process.execPath, file]) ?? [command ?? []],
     separate: files !== undefined,
+    eswitch: options.eswitch ?? false,
     stepTimeoutMs: fileTimeoutMs,
   })
   const dir = mkdtempSync(join(tmpdir(), 'dpif-hw-acc-lab-'))

@@ -1,9 +1,9 @@
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import path from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { cached } from './cache.js'
+import { source } from './sources.js'
 
 /** What has to stand before user-mode Linux's command line on this processor; `native/xstate.c` says why. */
 export function xstatePrefix(): string[] {
@@ -16,23 +16,16 @@ function hasTiles(): boolean {
 }
 
 function library(): string {
-  const source = path.join(sources(), 'test', 'lab', 'native', 'xstate.c')
-  const hash = createHash('sha256').update(readFileSync(source)).digest('hex').slice(0, 12)
-  const dir = cached(`xstate_${hash}`, (into) => compile(source, path.join(into, 'xstate.so')))
+  const file = source('test', 'lab', 'native', 'xstate.c')
+  const hash = createHash('sha256').update(readFileSync(file)).digest('hex').slice(0, 12)
+  const dir = cached(`xstate_${hash}`, (into) => compile(file, path.join(into, 'xstate.so')))
   return path.join(dir, 'xstate.so')
 }
 
-function compile(source: string, file: string): void {
+function compile(from: string, to: string): void {
   const cc = process.env.CC || 'cc'
-  const result = spawnSync(cc, ['-O2', '-shared', '-fPIC', '-o', file, source], { encoding: 'utf8' })
+  const result = spawnSync(cc, ['-O2', '-shared', '-fPIC', '-o', to, from], { encoding: 'utf8' })
   if (result.status === 0) return
   const words = result.error === undefined ? result.stderr.trim() : result.error.message
-  throw new Error(`cannot compile ${source}, which user-mode Linux needs on this processor: ${words}`)
-}
-
-function sources(): string {
-  let folder = path.dirname(fileURLToPath(import.meta.url))
-  // Walked, not counted: this file lies one level deeper in dist/ than in the sources.
-  while (!existsSync(path.join(folder, 'package.json'))) folder = path.dirname(folder)
-  return folder
+  throw new Error(`cannot compile ${from}, which user-mode Linux needs on this processor: ${words}`)
 }
