@@ -73,7 +73,7 @@ export function readCt(take: Take): { key: FlowKey; mask: FlowKey } {
     mask.ctState = swap(take(ctState.maskId, u16) ?? 0x3f)
   }
   for (const { attribute, id, maskId = 0, codec } of ctRows) {
-    const value = take(id, codec)
+    const value = take(id, codec, maskId)
     if (value === undefined) continue
     key[attribute] = value
     mask[attribute] = take(maskId, codec) ?? codec.ones

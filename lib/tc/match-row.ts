@@ -63,8 +63,8 @@ export function put<T>(writer: Writer, id: number, codec: Scalar<T>, value: T): 
 /** Newer parts of flower refuse a nest without it (nla_parse_nested()). */
 export const NESTED = 0x8000
 
-/** The value of an attribute, if it is there. */
-export type Take = <T>(id: number, codec: Scalar<T>) => T | undefined
+/** The value of an attribute, if it is there; of its bits only those that count, where `maskId` is given and there. */
+export type Take = <T>(id: number, codec: Scalar<T>, maskId?: number) => T | undefined
 
 /** What an attribute list says, by number; of several with one number the last. */
 export function taker(data: Uint8Array): Take {
@@ -74,10 +74,18 @@ export function taker(data: Uint8Array): Take {
 }
 
 export function takeFrom(found: ReadonlyMap<number, Uint8Array>): Take {
-  return (id, codec) => {
+  return (id, codec, maskId) => {
     const data = found.get(id)
-    return data === undefined ? undefined : codec.read(data, 0, data.length)
+    if (data === undefined) return undefined
+    const mask = maskId === undefined ? undefined : found.get(maskId)
+    return codec.read(mask === undefined ? data : masked(data, mask), 0, data.length)
   }
+}
+
+/** flower reports a key as it came, openvswitch and OVS only those of its bits that count. */
+function masked(data: Uint8Array, mask: Uint8Array): Uint8Array {
+  if (mask.every((byte) => byte === 0xff)) return data
+  return data.map((byte, at) => byte & (mask[at] ?? 0))
 }
 
 /** Reads the parts that `rows` name, all of them: what is not matched is zero. */
@@ -88,7 +96,7 @@ export function readParts(
   const key: Record<string, unknown> = {}
   const mask: Record<string, unknown> = {}
   for (const row of rows) {
-    const value = take(row.id, row.codec)
+    const value = take(row.id, row.codec, row.maskId)
     const bits = row.maskId === undefined ? undefined : take(row.maskId, row.codec)
     const part = row.part ?? ''
     key[part] = value ?? row.codec.zero

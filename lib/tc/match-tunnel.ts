@@ -90,7 +90,7 @@ export function readTunnel(
   const key: Record<string, unknown> = {}
   const mask: Record<string, unknown> = {}
   for (const { part = '', id, maskId, codec } of tunnelRows) {
-    const value = take(id, codec)
+    const value = take(id, codec, maskId)
     if (value === undefined) continue
     key[part] = value
     mask[part] = (maskId === undefined ? undefined : take(maskId, codec)) ?? codec.ones

@@ -1,4 +1,4 @@
-import type { FlowKey, UnknownAttribute, VlanKey } from '../../types/flow.js'
+import type { FlowKey, IcmpKey, UnknownAttribute, VlanKey } from '../../types/flow.js'
 import { ipv4, ipv6, mac } from '../netlink/addresses.js'
 import type { Scalar } from '../netlink/codec.js'
 import { be16, be32, u8, u16 } from '../netlink/integers.js'
@@ -19,7 +19,14 @@ export { fieldOf, type MatchRow } from './match-row.js'
  * more to say than one field, there is a file: match-tunnel.ts, match-mpls.ts, match-ct.ts.
  */
 
-export const etherTypes = { IPV4: 0x0800, ARP: 0x0806, VLAN: 0x8100, IPV6: 0x86dd, QINQ: 0x88a8 } as const
+export const etherTypes = {
+  IPV4: 0x0800,
+  ARP: 0x0806,
+  VLAN: 0x8100,
+  RARP: 0x8035,
+  IPV6: 0x86dd,
+  QINQ: 0x88a8,
+} as const
 
 const v4 = { etherType: etherTypes.IPV4 }
 const v6 = { etherType: etherTypes.IPV6 }
@@ -127,6 +134,9 @@ const fragments = [
   { flags: 3, mask: 3 },
   { flags: 1, mask: 3 },
 ] as const
+
+/** OVS_FRAG_TYPE_LATER. */
+const LATER = 2
 
 /** One VLAN tag of a flow, with what its mask says of it. */
 export interface Tag {
@@ -294,18 +304,34 @@ function readHeaders(
     Object.assign(mask.ipv6 as object, { label: 0 })
   }
 
+  // Behind the first fragment there is no header, and openvswitch takes no key that has one.
+  if (frag === LATER) return { key, mask }
   const proto = take(oddRows.ipProto.id, u8)
   for (const attribute of proto === undefined ? [] : (l4Of[proto] ?? [])) {
     const rows = rowsByAttribute.get(attribute) ?? []
     if (rows.some((row) => row.etherType === undefined || row.etherType === type)) add(attribute)
   }
+  if (isNeighbour(key.icmpv6, mask.icmpv6)) {
+    key.nd = { target: '::', sll: NO_MAC, tll: NO_MAC }
+    mask.nd = key.nd
+  }
   return { key, mask }
+}
+
+const NO_MAC = '00:00:00:00:00:00'
+
+/** Solicitations and advertisements: what they say is no field of flower, but openvswitch wants it in a key. */
+function isNeighbour(key: unknown, mask: unknown): boolean {
+  const { type = 0 } = (key ?? {}) as IcmpKey
+  return (type === 135 || type === 136) && (mask as IcmpKey).type === 0xff
 }
 
 const l3Of: Readonly<Record<number, 'ipv4' | 'ipv6' | 'arp'>> = {
   [etherTypes.IPV4]: 'ipv4',
   [etherTypes.IPV6]: 'ipv6',
   [etherTypes.ARP]: 'arp',
+  // Nothing of it is matched, but openvswitch wants it in a key.
+  [etherTypes.RARP]: 'arp',
 }
 
 /** The attributes openvswitch wants beside an IP protocol. */

@@ -6,7 +6,15 @@ import { flowKey } from '../../lib/ovs/key.js'
 import { type Dpif, formatActions, kernelOnly } from '../../lib/index.js'
 import { call } from '../cli/call.js'
 import { bench, has, missing, run, show } from '../fixtures/lab.js'
-import { allKinds, type Kind, Random, randomActions, seedOf, unread } from '../fixtures/random-actions.js'
+import {
+  allKinds,
+  type Kind,
+  Random,
+  randomActions,
+  readable,
+  seedOf,
+  unread,
+} from '../fixtures/random-actions.js'
 import {
   countActions,
   countNames,
@@ -68,7 +76,7 @@ else {
   t.test('parse-actions prints what ovs-dpctl prints', { skip }, async (t) => {
     const random = new Random(seed + 1)
     const texts = Array.from({ length: TEXTS }, (_, index) => {
-      const text = readable(formatActions(randomActions(random, 5, { kinds: read })))
+      const text = readable(randomActions(random, 5, { kinds: read }))
       return index % 4 === 0 ? respelled(random, text) : text
     })
     const theirs = parsed(texts)
@@ -103,16 +111,6 @@ const settable = [
 
 /** What OVS 3.1 has words for that it reads. */
 const read = allKinds.filter((kind) => !unread.includes(kind))
-
-/** The same in words OVS reads: it does not read all that it prints. */
-function readable(text: string): string {
-  return text
-    .replace(/recirc\(0x([0-9a-f]+)\)/g, (_, digits: string) => `recirc(${Number.parseInt(digits, 16)})`)
-    .replace(/(clone|actions)\(drop\)/g, '$1()')
-    .replaceAll(',md2=0)', ')')
-    .replace(/slow_path\(([^)]*)\)/g, (_, reasons: string) => `slow_path(${reasons.replaceAll(',', '|')})`)
-    .replace(/^drop$/, '')
-}
 
 /** Some numbers in other digits, some letters large, blanks between some actions, a delimiter too many. */
 function respelled(random: Random, text: string): string {

@@ -56,6 +56,43 @@ t.test('every field flower can match survives the way there and back, whole or i
   }
 })
 
+t.test('bits that do not count are read as zero, as openvswitch has them', async (t) => {
+  const text =
+    'eth(src=00:01:02:03:04:05/00:00:00:00:ff:ff),eth_type(0x0800),ipv4(dst=10.1.2.3/255.0.0.0,proto=6,tos=0xf4/0x1,frag=no)'
+  const { key, mask } = parseKey(`in_port(1),ct_mark(0xff/0xf),${text},tcp(dst=1023/0xff)`)
+  const read = roundTrip(key, mask)
+  t.equal(read.key.ethernet?.src, '00:00:00:00:04:05')
+  t.match(read.key.ipv4, { dst: '10.0.0.0', tos: 0 })
+  t.match(read.key, { tcp: { dst: 0xff }, ctMark: 0xf })
+  t.match(read.mask, { ipv4: { dst: '255.0.0.0', tos: 1 }, tcp: { dst: 0xff }, ctMark: 0xf })
+})
+
+t.test('a later fragment is read without a transport header, which openvswitch would refuse', async (t) => {
+  for (const frag of ['first', 'later']) {
+    const { key, mask } = parseKey(`in_port(1),eth(),eth_type(0x0800),ipv4(proto=6,frag=${frag})`)
+    t.equal('tcp' in roundTrip(key, mask).key, frag === 'first', frag)
+  }
+})
+
+t.test(
+  'headers that openvswitch wants in a key are read, also where nothing in them is matched',
+  async (t) => {
+    for (const [text, ...names] of [
+      ['eth_type(0x8035)', 'arp'],
+      ['eth_type(0x86dd),ipv6(proto=58,frag=no),icmpv6(type=135)', 'icmpv6', 'nd'],
+      ['eth_type(0x86dd),ipv6(proto=58,frag=no),icmpv6(type=136)', 'icmpv6', 'nd'],
+    ] as const) {
+      const { key, mask } = parseKey(`in_port(1),eth(),${text}`)
+      const read = roundTrip(key, mask)
+      for (const name of names) t.ok(name in read.key && name in read.mask, `${name} of ${text}`)
+    }
+    const { key, mask } = parseKey(
+      'in_port(1),eth(),eth_type(0x86dd),ipv6(proto=58,frag=no),icmpv6(type=135/0x7f)',
+    )
+    t.notOk('nd' in roundTrip(key, mask).key)
+  },
+)
+
 t.test('tags survive the way there and back', async (t) => {
   for (const text of [
     'eth_type(0x8100),vlan(vid=7,pcp=3),encap(eth_type(0x0800),ipv4(dst=10.0.0.1))',

@@ -104,6 +104,18 @@ t.test('every list ends: in an output, in a chain, or in a drop', async (t) => {
   t.match(last([{ clone: [{ output: 1 }] }]), { kind: 'mirred', options: { parms: { action: 4 } } })
 })
 
+t.test('a list that ends in the verdict of its last action is read, as OVS writes them', async (t) => {
+  const popVlan = { popVlan: true } as const
+  const rewrite = { setMasked: { key: { ipv4: { ttl: 9 } }, mask: { ipv4: { ttl: 0xff } } } }
+  for (const actions of [[popVlan], [popVlan, { ctClear: true } as const], [rewrite]]) {
+    const list = translate(actions).actions.slice(0, -1)
+    const last = list.at(-1) as { readonly options: { readonly parms: object } }
+    const parms = { ...last.options.parms, action: 2 }
+    const ended = [...list.slice(0, -1), { ...last, options: { ...last.options, parms } }] as TcAction[]
+    t.same(readActions(throughBytes(ended), ports), canonicalActions(actions))
+  }
+})
+
 t.test('longer packets go on, the others jump over them', async (t) => {
   const check = {
     checkPktLen: {

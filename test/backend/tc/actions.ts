@@ -270,10 +270,14 @@ const blanks: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   tcp: { src: 0, dst: 0 },
   udp: { src: 0, dst: 0 },
 }
+const ones6 = 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff'
 const wholes: Readonly<Record<string, unknown>> = {
   ethernet: { src: exact, dst: exact },
   ipv4: { src: '255.255.255.255', dst: '255.255.255.255', ttl: 0xff, tos: 0xff },
+  ipv6: { src: ones6, dst: ones6, hlimit: 0xff, tclass: 0xff, label: 0xfffff },
+  tcp: { src: 0xffff, dst: 0xffff },
   udp: { src: 0xffff, dst: 0xffff },
+  mpls: [{ label: 0xfffff, tc: 7, ttl: 0xff, bos: 1 }],
   skbMark: 0xffffffff,
   skbPriority: 0xffffffff,
 }

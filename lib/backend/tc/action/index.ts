@@ -105,7 +105,7 @@ const readers: { readonly [K in Exclude<TcAction['kind'], 'other'>]: Read<K> } =
   vlan: readVlan,
 }
 
-/** Kinds whose readers look at the verdict themselves; behind the others comes the next action. */
+/** Kinds whose readers look at the verdict themselves; behind the others comes the next action, or, as OVS ends a list, none. */
 const deciding: ReadonlySet<string> = new Set(['gact', 'mirred', 'police'])
 
 function readOne(action: TcAction, reading: Reading): readonly Action[] {
@@ -116,7 +116,10 @@ function readOne(action: TcAction, reading: Reading): readonly Action[] {
     readonly unknown?: readonly UnknownAttribute[]
   }
   const plain = parms !== undefined && unknown.length === 0
-  const next = deciding.has(kind) || parms?.action === verdicts.PIPE
+  const last = !deciding.has(kind) && parms?.action === verdicts.SHOT
+  const next = last || deciding.has(kind) || parms?.action === verdicts.PIPE
   const actions = plain && next ? (readers[kind] as Read<typeof kind>)(action as never, reading) : undefined
-  return actions ?? [foreign(kind)]
+  if (actions === undefined) return [foreign(kind)]
+  if (last) reading.end()
+  return actions
 }
