@@ -61,9 +61,11 @@ async function measure(read: Read, options: Options, setup: Setup, progress: Pro
   const requests = await setup.transport.dumpsDuring(async () => {
     found = await read.read(dpif)
   })
-  // The ports are listed before every dump; the flows are what it is about.
+  // The ports and their devices are listed before every dump; the flows are what it is about.
   const args = requests
-    .filter(({ protocol, request }) => protocol === 'route' || !isPortList(requests, request))
+    .filter(({ protocol, request }) =>
+      protocol === 'route' ? !isLinkList(request) : !isPortList(requests, request),
+    )
     .flatMap(({ protocol, request }, index) => {
       const file = path.join(setup.folder, `dump${index}.bin`)
       writeFileSync(file, request)
@@ -140,9 +142,13 @@ function isPortList(
   request: Uint8Array,
 ): boolean {
   const last = requests.findLast(({ protocol }) => protocol === 'generic')
-  const family = (bytes: Uint8Array) => (bytes[4] ?? 0) + 256 * (bytes[5] ?? 0)
-  return last === undefined || family(last.request) !== family(request)
+  return last === undefined || typeOf(last.request) !== typeOf(request)
 }
+
+/** RTM_GETLINK. */
+const isLinkList = (request: Uint8Array): boolean => typeOf(request) === 18
+
+const typeOf = (request: Uint8Array): number => (request[4] ?? 0) + 256 * (request[5] ?? 0)
 
 async function countOffloaded(dpif: Dpif): Promise<number> {
   let count = 0

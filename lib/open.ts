@@ -94,7 +94,7 @@ export function createDatapath(name: string, kernel: KernelOptions = {}): Promis
 }
 
 /**
- * Deletes a datapath with its ports and its flows in openvswitch. Flows in TC live on the devices and stay; `dpif.flush()` removes
+ * Deletes a datapath with its ports, the tunnel devices `addPort` made, and its flows in openvswitch. Flows in TC live on the devices and stay; `dpif.flush()` removes
  * them. Rejects with NO_DATAPATH or NO_PRIVILEGE.
  */
 export function deleteDatapath(name: string, kernel: KernelOptions = {}): Promise<void> {

@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { portTypes } from '../lib/ovs/vport.js'
 import * as message from '../lib/netlink/message.js'
-import { linkFlags, linkMessage, linkTypes } from '../lib/device/link.js'
+import { extMask, linkFlags, linkInfo, linkLayers, linkMessage, linkTypes } from '../lib/device/link.js'
+import { geneveData, greData, vxlanData } from '../lib/device/tunnel.js'
 import { controller, GENL_ID_CTRL } from '../lib/netlink/genl.js'
 import { type AttributeSet, type NamedRow } from '../lib/netlink/table.js'
 import { actionList, nestedSets } from '../lib/ovs/action.js'
@@ -56,6 +57,10 @@ const sets = [
   ...nestedSets,
   tcMessage.body,
   linkMessage.body,
+  linkInfo,
+  vxlanData,
+  geneveData,
+  greData,
   flower,
   actionEnvelope,
   actionStats,
@@ -122,6 +127,8 @@ const facts: Fact[] = [
   ...named('RTM_', types),
   ...named('RTM_', linkTypes),
   ...named('IFF_', linkFlags),
+  ...named('ARPHRD_', linkLayers),
+  ...named('RTEXT_FILTER_', extMask),
   ...named('CTRL_CMD_', controller.commands),
   { uapi: 'GENL_ID_CTRL', value: GENL_ID_CTRL },
   { uapi: 'TC_H_INGRESS', value: hooks.QDISC },
@@ -140,7 +147,9 @@ const headers = [
   'linux/genetlink.h',
   'linux/openvswitch.h',
   'linux/if.h',
+  'linux/if_arp.h',
   'linux/if_packet.h',
+  'linux/if_tunnel.h',
   'linux/rtnetlink.h',
   'linux/pkt_sched.h',
   'linux/pkt_cls.h',

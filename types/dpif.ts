@@ -68,11 +68,21 @@ export interface Dpif extends AsyncDisposable {
 
   /** The ports, ascending by number, with their counters. */
   ports(): Promise<readonly Port[]>
-  /** Attaches a device. Rejects with BUSY, EXISTS, NO_PORT, NO_SPACE or NO_PRIVILEGE. */
+  /**
+   * Attaches a device, and makes it first when it is of type internal or a tunnel.
+   *
+   * ```ts
+   * await dpif.addPort('eth0')
+   * const { number } = await dpif.addPort('vxlan_sys_4789', { type: 'vxlan', tunnel: { gbp: true } })
+   * ```
+   *
+   * Rejects with BUSY, EXISTS, NO_PORT, NO_SPACE, NO_PRIVILEGE, UNSUPPORTED when the kernel has no such tunnel, and with a TypeError
+   * or a RangeError on options that make no sense.
+   */
   addPort(name: string, options?: AddPortOptions): Promise<Port>
   /**
    * Detaches a port by name or number. Its flows stay in openvswitch; filters of ours on the device, and the qdisc this object made,
-   * are removed first.
+   * are removed first. The device of a tunnel goes too if `addPort` made it, in whatever process.
    */
   delPort(port: string | number): Promise<void>
 

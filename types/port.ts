@@ -1,11 +1,29 @@
-/** The kinds of vport the kernel knows (enum ovs_vport_type). */
-export type PortType = 'netdev' | 'internal' | 'gre' | 'vxlan' | 'geneve'
+/** What a port is: a device like any other, the datapath's own way into the host, or a tunnel. */
+export type PortType = 'netdev' | 'internal' | TunnelType
+
+/**
+ * Tunnels whose ends and keys are the flows' (a device in collect-metadata mode): one port carries all of its kind. The ip6 ones have
+ * IPv6 outside, the other ones of GRE and ERSPAN have IPv4, and VXLAN and GENEVE have either.
+ */
+export type TunnelType = 'vxlan' | 'geneve' | 'gre' | 'ip6gre' | 'erspan' | 'ip6erspan'
+
+/** What is said of a tunnel by its device and not by flows. */
+export interface TunnelSettings {
+  /** UDP port it listens on and sends to unless a flow names another; 4789 of VXLAN and 6081 of GENEVE when left out. */
+  readonly dstPort?: number
+  /** VXLAN with group policy. */
+  readonly gbp?: boolean
+}
 
 /** A port of a datapath. */
 export interface Port {
   readonly number: number
   readonly name: string
   readonly type: PortType
+  /** Of tunnels. */
+  readonly tunnel?: TunnelSettings
+  /** Whether the device's packets have no Ethernet header (ARPHRD_NONE). */
+  readonly layer3?: true
   /** Of the network device, in its namespace. */
   readonly ifindex: number
   readonly stats?: PortStats
@@ -53,10 +71,15 @@ export interface DatapathStats {
 }
 
 export interface AddPortOptions {
-  /** `netdev` (default) attaches a device that exists; `internal` makes one. */
+  /**
+   * `netdev` (default) attaches a device that exists, of whatever kind; `internal` makes one. A tunnel type makes a device of that
+   * kind, or attaches the one of that name if it is the same. A device made here goes with its port; others stay.
+   */
   readonly type?: PortType
+  /** With a tunnel type only. */
+  readonly tunnel?: TunnelSettings
   /** The kernel takes the lowest free number from 1 when left out. */
   readonly number?: number
-  /** Brings the device up too, as `ovs-dpctl add-if` does; when that fails, the port is there all the same. */
+  /** Brings the device up too, as `ovs-dpctl add-if` does; when that fails, the port is there all the same. Tunnels made here are up. */
   readonly up?: boolean
 }

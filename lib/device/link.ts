@@ -2,7 +2,7 @@ import type { UnknownAttribute } from '../../types/flow.js'
 import { s32, u8, u16, u32 } from '../netlink/integers.js'
 import type { MessageForm } from '../netlink/message.js'
 import { struct } from '../netlink/struct.js'
-import { AttributeSet, string } from '../netlink/table.js'
+import { AttributeSet, bytes, string } from '../netlink/table.js'
 
 /** struct ifinfomsg (linux/rtnetlink.h). */
 export interface LinkHeader {
@@ -17,8 +17,28 @@ export interface LinkHeader {
 
 export interface LinkBody {
   readonly name?: string
+  readonly mtu?: number
+  /** Ifindex of the device it belongs to; in a dump request, those that belong to it are wanted. */
+  readonly master?: number
+  readonly info?: LinkInfo
+  /** Free text people can give a device; at most 255 bytes. */
+  readonly alias?: string
+  readonly extMask?: number
   readonly unknown?: readonly UnknownAttribute[]
 }
+
+/** What a device is a kind of, and what that kind says of itself. */
+export interface LinkInfo {
+  readonly kind?: string
+  readonly data?: Uint8Array
+  readonly unknown?: readonly UnknownAttribute[]
+}
+
+// biome-ignore format: one row per line
+export const linkInfo = new AttributeSet<LinkInfo>('info', {
+  kind: { uapi: 'IFLA_INFO_KIND', id: 1, codec: string, doc: 'What `ip link add type` calls it.' },
+  data: { uapi: 'IFLA_INFO_DATA', id: 2, codec: bytes, doc: 'Attributes of the kind.' },
+})
 
 /** What RTM_*LINK messages look like: the devices of the host. */
 export const linkMessage: MessageForm<LinkHeader, LinkBody> & { readonly body: AttributeSet<LinkBody> } = {
@@ -26,11 +46,22 @@ export const linkMessage: MessageForm<LinkHeader, LinkBody> & { readonly body: A
   // biome-ignore format: one row per line
   body: new AttributeSet<LinkBody>('link', {
     name: { uapi: 'IFLA_IFNAME', id: 3, codec: string, doc: 'Device name.' },
+    mtu: { uapi: 'IFLA_MTU', id: 4, codec: u32, doc: 'Largest packet, in bytes.' },
+    master: { uapi: 'IFLA_MASTER', id: 10, codec: u32, doc: 'Ifindex of the device it belongs to.' },
+    info: { uapi: 'IFLA_LINKINFO', id: 18, codec: linkInfo, doc: 'What kind it is.' },
+    alias: { uapi: 'IFLA_IFALIAS', id: 20, codec: string, doc: 'Free text.' },
+    extMask: { uapi: 'IFLA_EXT_MASK', id: 29, codec: u32, doc: 'What an answer is to have or to leave out.' },
   }),
 }
 
 /** RTM_*LINK. */
-export const linkTypes = { NEWLINK: 16, GETLINK: 18 } as const
+export const linkTypes = { NEWLINK: 16, DELLINK: 17, GETLINK: 18 } as const
+
+/** Bits of `extMask`: answers without counters are a third of the size. */
+export const extMask = { SKIP_STATS: 8 } as const
+
+/** ARPHRD_* of linux/if_arp.h: what `type` says of a device whose packets have no header of their own. */
+export const linkLayers = { NONE: 0xfffe } as const
 
 /** IFF_* of linux/if.h. */
 export const linkFlags = { UP: 1 } as const

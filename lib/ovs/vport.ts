@@ -16,7 +16,7 @@ export interface VportBody {
   readonly unknown?: readonly UnknownAttribute[]
 }
 
-/** enum ovs_vport_type, by its numbers from 1. */
+/** enum ovs_vport_type, by its numbers from 1. The kernel has its tunnels for old users only; since 4.3 they are netdevs of a kind. */
 export const portTypes: readonly PortType[] = ['netdev', 'internal', 'gre', 'vxlan', 'geneve']
 
 /** Family ovs_vport: the ports of a datapath. */

@@ -57,10 +57,17 @@ export const encFlags = {
 const flagsOf = (tunnel: TunnelKey): number =>
   tunnelFlags.reduce((bits, { name, bit }) => (tunnel[name] ? bits | bit : bits), 0)
 
-/** Whether the mask says anything of a tunnel the key has. The kernel reports an empty one with flows that came through none. */
+/** Whether the mask says anything of a tunnel the key has. */
 export function matchesTunnel(key: FlowKey, mask: FlowKey): boolean {
-  if (key.tunnel === undefined || mask.tunnel === undefined) return false
-  for (const _ in mask.tunnel) return true
+  return key.tunnel !== undefined && namesTunnel(mask)
+}
+
+/**
+ * Whether the mask says anything of tunnels, were it only that there is none. openvswitch passes over an empty one, as over all that is
+ * zero throughout (__parse_flow_nlattrs()), and over no other.
+ */
+export function namesTunnel({ tunnel = {} }: FlowKey): boolean {
+  for (const _ in tunnel) return true
   return false
 }
 

@@ -12,6 +12,7 @@ import { putCases } from './conformance/put.js'
 import { sampleCases } from './conformance/samples.js'
 import { statsCases } from './conformance/stats.js'
 import { sweepCases } from './conformance/sweep.js'
+import { tunnelCases } from './conformance/tunnels.js'
 
 /**
  * What every kernel behind a {@link Transport} has to do in the same way, real or simulated, as many small named cases.
@@ -80,4 +81,5 @@ const groups: readonly (readonly Case[])[] = [
   policyCases,
   foreignCases,
   lifetimeCases,
+  tunnelCases,
 ]

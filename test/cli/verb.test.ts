@@ -27,13 +27,13 @@ t.test('datapaths and ports come and go', async (t) => {
   t.match(await hwacc('del-dp', 'a1'), { code: 1, err: /^hwacc: cannot open datapath 'a1': .*\n$/ })
 
   t.same(await hwacc('add-if', 'dp0', 'int0,type=internal,port_no=7'), good())
-  const some = await hwacc('add-if', 'dp0', 'nope', 'eth2', 'x,type=zork', 'x,key=flow', 'x,port_no=many')
+  const some = await hwacc('add-if', 'dp0', 'nope', 'eth2', 'x,type=zork', 'x,zork=flow', 'x,port_no=many')
   t.equal(some.code, 1)
   const [device, ...settings] = some.err.trimEnd().split('\n')
   t.match(device, /^hwacc: cannot add port 'nope'/)
   t.same(settings, [
-    "hwacc: x: 'zork' is no type of port; there are system, netdev, internal, gre, vxlan, geneve",
-    "hwacc: x: option 'key' is not supported; there are type and port_no",
+    "hwacc: x: 'zork' is no type of port; there are system, netdev, internal, gre, ip6gre, erspan, ip6erspan, vxlan, geneve",
+    "hwacc: x: option 'zork' is not supported; there are type, port_no, dst_port, exts, key, local_ip, remote_ip",
     "hwacc: x: 'many' is no port number",
   ])
   const { out } = await hwacc('show')
@@ -50,6 +50,46 @@ t.test('datapaths and ports come and go', async (t) => {
     err: /^hwacc: cannot delete port 'eth2'.*\n$/,
   })
   t.notMatch((await hwacc('show', 'system@dp0')).out, /eth1|eth2|int0/)
+})
+
+t.test('tunnels are added with the options of ovs-dpctl, and shown with them', async (t) => {
+  const { hwacc } = await setUp()
+  const interfaces = [
+    'vxlan_sys_4789,type=vxlan,key=flow,remote_ip=flow,port_no=4',
+    'vx,type=vxlan,dst_port=4790,exts=gbp,port_no=5',
+    'gre_sys,type=gre,port_no=6',
+  ]
+  t.same(await hwacc('add-if', 'dp0', ...interfaces), good())
+  const { out } = await hwacc('show')
+  t.ok(
+    out.endsWith(`  port 4: vxlan_sys_4789 (vxlan: key=flow, remote_ip=flow)
+  port 5: vx (vxlan: dst_port=4790, exts=gbp, key=flow, remote_ip=flow)
+  port 6: gre_sys (gre: key=flow, remote_ip=flow)
+`),
+    out,
+  )
+  t.match(JSON.parse((await hwacc('show', '--json')).out)[0].ports[4], {
+    type: 'vxlan',
+    tunnel: { dstPort: 4790, gbp: true },
+  })
+  const wrong = [
+    'x,type=vxlan,remote_ip=192.0.2.1',
+    'x,type=vxlan,exts=gpe',
+    'x,type=vxlan,dst_port=0',
+    'x,type=gre,exts=gbp',
+  ]
+  const { code, err } = await hwacc('add-if', 'dp0', ...wrong, 'x,dst_port=4789', 'x,type=vxlan')
+  t.equal(code, 1)
+  t.same(err.trimEnd().split('\n').slice(0, 5), [
+    'hwacc: x: remote_ip=192.0.2.1: flows say that; only remote_ip=flow is supported',
+    "hwacc: x: 'gpe' is no extension; there is gbp",
+    "hwacc: x: '0' is no UDP port",
+    'hwacc: tunnels of type gre have no group policy',
+    "hwacc: 'x': a port of type netdev is no tunnel, but has settings of one",
+  ])
+  t.match(err, /hwacc: cannot make vxlan device 'x': .*has the UDP port already.* \(EEXIST\)\n$/)
+  t.same(await hwacc('del-if', 'dp0', 'vxlan_sys_4789', '5', 'gre_sys'), good())
+  t.match(await hwacc('add-if', 'dp0', 'vx'), { code: 1, err: /no such device/ })
 })
 
 t.test('show -s prints the counters there are, and ? for those a vport has not', async (t) => {

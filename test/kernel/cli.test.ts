@@ -21,7 +21,10 @@ const main = fileURLToPath(new URL('../../lib/cli/main.js', import.meta.url))
  * - del-flow does not say `Perhaps you need to specify a UFID?`: without one it is computed from the key.
  * - add-flow without ufid stores one: the flow's line has it with -m.
  * - add-flow with `drop` works; ovs-dpctl 3.1 sends an action of its own for it, which Linux 6.1 refuses.
- * - add-if knows the options type and port_no only.
+ * - add-if calls the device of a tunnel NAME; ovs-dpctl ignores NAME and takes vxlan_sys_4789 and the like. Options it does not know are
+ *   refused; remote_ip may be left out.
+ * - show prints tunnels by what their devices are, and with their options; ovs-dpctl goes by names like vxlan_sys_4789 and prints
+ *   `packet_type=ptap` with them.
  */
 const blankUnknown = (text: string) =>
   text.replace(/(overruns|frame|aborted|carrier|collisions|dropped|errors):(\d+|\?)/g, '$1:_')

@@ -8,6 +8,7 @@ import { type DatapathBody, datapath as family, datapathFeatures } from '../../o
 import { commands } from '../../ovs/family.js'
 import { kernelFailure } from '../failure.js'
 import type { FamilyId } from './family.js'
+import { isOurs, Links } from './links.js'
 
 /** The datapaths of the openvswitch module. Reading writes nothing: no feature is set that somebody else may rely on. */
 export class Datapaths {
@@ -54,9 +55,17 @@ export class Datapaths {
     return this.get(name)
   }
 
-  /** Deletes the datapath with its ports and flows in openvswitch. Rejects with NO_DATAPATH or NO_PRIVILEGE. */
+  /**
+   * Deletes the datapath with its ports and flows in openvswitch, and the tunnel devices that were made for it. Rejects with NO_DATAPATH
+   * or NO_PRIVILEGE.
+   */
   async delete(name: string): Promise<void> {
+    const links = new Links(this.#transport)
+    const datapath = await this.#ask('delete', name, commands.GET, {})
+    const known = datapath === undefined ? [] : (await links.under(datapath.ifindex)).links.values()
+    const ours = [...known].filter((link) => link.body.master === datapath?.ifindex && isOurs(link))
     await this.#ask('delete', name, commands.DEL, {})
+    for (const { header, body } of ours) await links.remove(body.name ?? '', header.ifindex)
   }
 
   async #ask(verb: string, name: string, cmd: number, body: DatapathBody): Promise<Datapath | undefined> {

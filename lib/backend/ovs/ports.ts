@@ -2,72 +2,99 @@ import type { PortControl } from '../../../types/dpif.js'
 import type { AddPortOptions, Port } from '../../../types/port.js'
 import type { Exchange, Transport } from '../../../types/transport.js'
 import { DpifError } from '../../errors.js'
-import { linkFlags, linkMessage, linkTypes } from '../../device/link.js'
+import { linkLayers } from '../../device/link.js'
+import { completeSettings, tunnelOf, tunnelTypes } from '../../device/tunnel.js'
 import { readMessage, writeMessage } from '../../netlink/message.js'
-import { type Message, messagesOf } from '../../netlink/reader.js'
+import { messagesOf } from '../../netlink/reader.js'
 import { Writer } from '../../netlink/writer.js'
 import { commands } from '../../ovs/family.js'
 import { portTypes, vport as family, type VportBody } from '../../ovs/vport.js'
 import { kernelFailure } from '../failure.js'
 import type { FamilyId } from './family.js'
+import { isOurs, type Link, Links } from './links.js'
 
 /** The ports of one datapath. */
 export class Ports implements PortControl {
   readonly #transport: Transport
   readonly #id: FamilyId
   readonly #dpIfindex: number
+  readonly #links: Links
 
   constructor(transport: Transport, id: FamilyId, dpIfindex: number) {
     this.#transport = transport
     this.#id = id
     this.#dpIfindex = dpIfindex
+    this.#links = new Links(transport)
   }
 
   /** Ascending by number. */
   async list(): Promise<Port[]> {
-    const found: Port[] = []
+    return (await this.#listWithLinks()).map(({ port }) => port)
+  }
+
+  async #listWithLinks(): Promise<PortWithLink[]> {
+    const vports = await this.#listVports()
+    for (let turn = 1; ; turn++) {
+      const { links, whole } = await this.#links.under(this.#dpIfindex)
+      const found = vports.map((vport) => withLink(vport, links.get(vport.ifindex ?? 0)))
+      // A device can be missed while others come and go; one that is missed over and over is gone.
+      const missed = found.some(({ port, link }) => port.type !== 'internal' && link === undefined)
+      if (whole || !missed || turn === MAX_TURNS) return found
+    }
+  }
+
+  async #listVports(): Promise<VportBody[]> {
+    const found: VportBody[] = []
     try {
       for await (const page of this.#transport.dump('generic', await this.#request(commands.GET, {}))) {
-        for (const message of messagesOf(page)) found.push(portOf(message))
+        for (const message of messagesOf(page)) found.push(readMessage(family, message).body)
       }
     } catch (error) {
       // No device to a dump of vports is the datapath's own (ovs_vport_cmd_dump(), net/openvswitch/datapath.c).
       if (!(error instanceof DpifError) || error.errno !== ENODEV) throw error
       throw DpifError.from(kernelFailure('list the ports', { errno: ENODEV }, { code: 'NO_DATAPATH' }))
     }
-    return found.sort((a, b) => a.number - b.number)
+    return found.sort((a, b) => (a.portNo ?? 0) - (b.portNo ?? 0))
   }
 
-  async add(name: string, { type = 'netdev', number, up = false }: AddPortOptions): Promise<Port> {
-    const typeNumber = portTypes.indexOf(type) + 1
-    if (typeNumber === 0) throw new TypeError(`'${type}' is no port type; there are ${portTypes.join(', ')}`)
-    const body = { name, type: typeNumber, upcallPid: 0, ...(number === undefined ? {} : { portNo: number }) }
-    const { replies } = await this.#ask(`add port '${name}'`, commands.NEW, body)
-    const [reply] = messagesOf(replies)
-    const port =
-      reply === undefined ? (await this.list()).find((known) => known.name === name) : portOf(reply)
-    if (port === undefined) throw new DpifError('NO_PORT', `port '${name}' vanished while it was added`)
-    if (up) await this.#bringUp(port)
+  async add(name: string, options: AddPortOptions): Promise<Port> {
+    const { type = 'netdev', tunnel, number, up = false } = options
+    if (!types.includes(type)) throw new TypeError(`'${type}' is no port type; there are ${types.join(', ')}`)
+    const kind = tunnelTypes.find((known) => known === type)
+    if (kind === undefined && tunnel !== undefined)
+      throw new TypeError(`'${name}': a port of type ${type} is no tunnel, but has settings of one`)
+    const made =
+      kind !== undefined && (await this.#links.makeTunnel(name, kind, completeSettings(kind, tunnel)))
+    const port = await this.#attach(name, type === 'internal' ? INTERNAL : NETDEV, number).catch(
+      async (error: unknown) => {
+        if (made) await this.#links.removeNamed(name)
+        throw error
+      },
+    )
+    if (up && !made) await this.#links.bringUp(name, port.ifindex)
     return port
   }
 
-  async #bringUp({ name, ifindex }: Port): Promise<void> {
-    const writer = new Writer(64)
-    const header = { ifindex, flags: linkFlags.UP, change: linkFlags.UP }
-    writeMessage(writer, linkMessage, { type: linkTypes.NEWLINK, flags: 0, header, body: {} })
-    const { failures } = await this.#transport.exchange('route', writer.take())
-    const [failure] = failures
-    if (failure !== undefined) throw DpifError.from(kernelFailure(`bring device '${name}' up`, failure))
+  /** The kernel makes no tunnels for datapaths any more but for old users: to it they are devices like any other. */
+  async #attach(name: string, type: number, number: number | undefined): Promise<Port> {
+    const body = { name, type, upcallPid: 0, ...(number === undefined ? {} : { portNo: number }) }
+    await this.#ask(`add port '${name}'`, commands.NEW, body)
+    const port = (await this.list()).find((known) => known.name === name)
+    if (port === undefined) throw new DpifError('NO_PORT', `port '${name}' vanished while it was added`)
+    return port
   }
 
   async del(port: string | number): Promise<void> {
-    const found = (await this.list()).find(({ number, name }) => port === number || port === name)
+    const all = await this.#listWithLinks()
+    const found = all.find(({ port: { number, name } }) => port === number || port === name)
     if (found === undefined) {
       throw new DpifError('NO_PORT', `cannot delete port '${port}': there is no such port on this datapath`, {
         errno: 19,
       })
     }
-    await this.#ask(`delete port '${port}'`, commands.DEL, { portNo: found.number })
+    const { number, name, ifindex } = found.port
+    await this.#ask(`delete port '${port}'`, commands.DEL, { portNo: number })
+    if (found.link !== undefined && isOurs(found.link)) await this.#links.remove(name, ifindex)
   }
 
   async #ask(attempt: string, cmd: number, body: VportBody): Promise<Exchange> {
@@ -87,6 +114,34 @@ export class Ports implements PortControl {
   }
 }
 
+interface PortWithLink {
+  readonly port: Port
+  readonly link: Link | undefined
+}
+
+/** What kind of port a netdev is, its device says. */
+function withLink(
+  { portNo = 0, name = '', type = NETDEV, ifindex = 0, stats }: VportBody,
+  link?: Link,
+): PortWithLink {
+  const known = link?.body.info && tunnelOf(link.body.info)
+  const kind = type === NETDEV ? known?.type : undefined
+  const port = {
+    number: portNo,
+    name,
+    type: kind ?? portTypes[type - 1] ?? 'netdev',
+    ...(known === undefined ? {} : { tunnel: known.tunnel }),
+    ...(link?.header.type === linkLayers.NONE ? { layer3: true as const } : {}),
+    ifindex,
+    ...(stats === undefined ? {} : { stats }),
+  }
+  return { port, link }
+}
+
+const types: readonly string[] = ['netdev', 'internal', ...tunnelTypes]
+const NETDEV = 1
+const INTERNAL = 2
+const MAX_TURNS = 3
 const ENODEV = 19
 
 const hints: Readonly<Record<number, string>> = {
@@ -96,9 +151,3 @@ const hints: Readonly<Record<number, string>> = {
 }
 
 const hintOf = (errno: number) => (hints[errno] === undefined ? {} : { hint: hints[errno] })
-
-function portOf(message: Message): Port {
-  const { portNo = 0, name = '', type = 1, ifindex = 0, stats } = readMessage(family, message).body
-  const port = { number: portNo, name, type: portTypes[type - 1] ?? 'netdev', ifindex }
-  return stats === undefined ? port : { ...port, stats }
-}

@@ -8,11 +8,12 @@ import { ufidToBytes } from '../../ovs/ufid.js'
 import { jumpsOf } from '../../tc/action/index.js'
 import { filterFlags, flower } from '../../tc/flower.js'
 import { writeMatch } from '../../tc/match.js'
+import { namesTunnel } from '../../tc/match-tunnel.js'
 import { filterInfo, hooks, tcMessage } from '../../tc/message.js'
 import { matchObjections, type Objection } from '../../tc/objections.js'
 import type { FilterId } from './identity.js'
 import type { Ports } from './ports.js'
-import { portObjection, translateActions } from './action/index.js'
+import { isTunnel, portObjection, translateActions } from './action/index.js'
 
 /** A flow as a filter: where it hangs, and what its message says. */
 export interface TranslatedFilter {
@@ -77,12 +78,9 @@ function objectionsTo(
   actions: ReturnType<typeof translateActions>['objections'],
 ): Failure[] {
   const match = matchObjections(flow.key, flow.mask, ports.abilities)
-  const place = inPortObjection(flow, port)
-  return [...match, ...(place === undefined ? [] : [place]), ...actions].map(
-    ({ code, path, reason, problem }) => {
-      return { code, path, reason, message: `${path}: ${problem}`, backend: 'tc' }
-    },
-  )
+  return [...match, ...inPortObjections(flow, port), ...actions].map(({ code, path, reason, problem }) => {
+    return { code, path, reason, message: `${path}: ${problem}`, backend: 'tc' }
+  })
 }
 
 /** Writes a message about one filter. */
@@ -111,14 +109,18 @@ function skipFlags({ skip }: Choice): number {
   return skip === 'sw' ? filterFlags.SKIP_SW : filterFlags.SKIP_HW
 }
 
-function inPortObjection(flow: FlowView, port: Port | undefined): Objection | undefined {
-  const { inPort } = flow.key
-  if (inPort === undefined) return undefined
+function inPortObjections(flow: FlowView, port: Port | undefined): Objection[] {
+  const { inPort, tunnel } = flow.key
+  if (inPort === undefined) return []
   if (port === undefined) {
     const problem = `no port ${inPort} on this datapath`
-    return { code: 'NO_PORT', path: 'inPort', reason: 'NO_PORT', problem }
+    return [{ code: 'NO_PORT', path: 'inPort', reason: 'NO_PORT', problem }]
   }
   const problem = portObjection(port)
-  if (problem === undefined) return undefined
-  return { code: 'PORT_NOT_IN_TC', path: 'inPort', reason: 'PORT_NOT_IN_TC', problem }
+  if (problem !== undefined)
+    return [{ code: 'PORT_NOT_IN_TC', path: 'inPort', reason: 'PORT_NOT_IN_TC', problem }]
+  // A mask for the tunnel under a key without one means none at all, whatever its bits (ip_tun_from_nlattr()).
+  if (!isTunnel(port) || tunnel !== undefined || !namesTunnel(flow.mask)) return []
+  const none = `every packet from port ${inPort} (${port.name}) came through a tunnel; match it, or leave it out of the mask`
+  return [{ code: 'UNSUPPORTED_MATCH', path: 'tunnel', reason: 'NO_FLOWER_KEY', problem: none }]
 }

@@ -1,4 +1,4 @@
-import { type Datapath, DpifError, type Port, type PortStats } from '../../index.js'
+import { type Datapath, DpifError, type Port, type PortStats, type PortType } from '../../index.js'
 import { CliError } from '../error.js'
 import { toJson } from '../json.js'
 import { plainName } from '../kernel.js'
@@ -12,8 +12,8 @@ export const show: Verb = {
   takes: [0, Number.POSITIVE_INFINITY],
   writes: false,
   json: `[{ name, ifindex, masksCacheSize?, stats?: { hit, missed, lost, flows, maskHit?, masks?, cacheHit? },
-  ports: [{ number, name, type, ifindex, stats?: { rxPackets, txPackets, rxBytes, txBytes, rxErrors, txErrors, rxDropped,
-  txDropped } }, …] }, …]`,
+  ports: [{ number, name, type, tunnel?: { dstPort?, gbp? }, layer3?, ifindex, stats?: { rxPackets, txPackets, rxBytes,
+  txBytes, rxErrors, txErrors, rxDropped, txDropped } }, …] }, …]`,
   run: async ({ args, kernel, out, options, fail }) => {
     const all = args.length > 0 ? args : (await kernel.list()).map(({ name }) => name).sort()
     const documents: object[] = []
@@ -57,10 +57,25 @@ function* lines({ name, stats, masksCacheSize }: Datapath, ports: readonly Port[
     yield `    masks-cache: size:${masksCacheSize}`
   }
   for (const port of ports) {
-    yield `  port ${port.number}: ${port.name}${port.type === 'netdev' ? '' : ` (${port.type})`}`
+    yield `  port ${port.number}: ${port.name}${port.type === 'netdev' ? '' : ` (${kindOf(port)})`}`
     if (counters) yield* statsLines(port.stats)
   }
 }
+
+/** A tunnel has its options, sorted, as ovs-vswitchd has them for its own: what flows say, and what differs from the default. */
+function kindOf({ type, tunnel }: Port): string {
+  if (tunnel === undefined) return type
+  const { dstPort, gbp } = tunnel
+  const options = [
+    ...(dstPort === undefined || dstPort === defaultPorts[type] ? [] : [`dst_port=${dstPort}`]),
+    ...(gbp ? ['exts=gbp'] : []),
+    'key=flow',
+    'remote_ip=flow',
+  ]
+  return `${type}: ${options.join(', ')}`
+}
+
+const defaultPorts: Readonly<Partial<Record<PortType, number>>> = { vxlan: 4789, geneve: 6081 }
 
 /** A vport has no counters for the kinds of error a device tells apart; OVS prints `?` for what it does not know. */
 function* statsLines(stats: Partial<PortStats> = {}) {

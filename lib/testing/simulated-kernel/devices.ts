@@ -1,3 +1,5 @@
+import type { LinkInfo } from '../../device/link.js'
+
 /** What a simulated device is like. */
 export interface DeviceOptions {
   /** What `ip -d link` would call it. */
@@ -12,6 +14,9 @@ export interface Device {
   readonly ifindex: number
   readonly kind: string
   readonly offload: { readonly capacity: number; used: number } | undefined
+  /** What it was made with over rtnetlink. */
+  info?: LinkInfo
+  alias?: string
 }
 
 /** The devices of the simulated network namespace. */
@@ -29,7 +34,7 @@ export class Devices {
   add(name: string, { kind = 'dummy', offload }: DeviceOptions = {}): Device {
     const ifindex = this.#next++
     const table = offload === undefined ? undefined : { capacity: offload.capacity, used: 0 }
-    const device = { name, ifindex, kind, offload: table }
+    const device: Device = { name, ifindex, kind, offload: table }
     this.#byIndex.set(ifindex, device)
     return device
   }

@@ -61,13 +61,14 @@ function pidOf(userspace: Span): number {
 
 /** validate_set(): one header, writable, and proven by the match to be there. */
 function validateSet(span: Span, key: Uint8Array, isMasked: boolean): void {
-  const found: { id: number; data: Uint8Array }[] = []
-  const rest = walk(span, (id, inner) => found.push({ id, data: payload(inner) }))
+  const found: { id: number; data: Uint8Array; span: Span }[] = []
+  const rest = walk(span, (id, inner) => found.push({ id, data: payload(inner), span: inner }))
   const [only] = found
   if (only === undefined || found.length !== 1 || rest > 0) refuse('EINVAL')
   const { id, data } = only
   const size = isMasked ? data.length / 2 : data.length
-  if (id === attr.TUNNEL || id === attr.NSH || id === attr.MPLS) notSimulated(`a set of OVS_KEY_ATTR ${id}`)
+  if (id === attr.TUNNEL) return validateTunnel(only.span, isMasked)
+  if (id === attr.NSH || id === attr.MPLS) notSimulated(`a set of OVS_KEY_ATTR ${id}`)
   if (keyAttributes[id]?.size !== size) refuse('EINVAL')
   const value = data.subarray(0, size)
   const mask = isMasked ? data.subarray(size) : undefined
@@ -91,6 +92,15 @@ function validateSet(span: Span, key: Uint8Array, isMasked: boolean): void {
   }
   if (isIp && proto === protoOf[id]) return
   refuse('EINVAL')
+}
+
+/** validate_and_copy_set_tun(): a tunnel is set as a whole, with a TTL and one destination. */
+function validateTunnel(span: Span, isMasked: boolean): void {
+  const found = new Set<number>()
+  walk(span, (id) => found.add(id))
+  const [TTL, V4, V6] = [4, [1, 2], [12, 13]]
+  const has = (ids: readonly number[]) => ids.some((id) => found.has(id))
+  if (isMasked || !found.has(TTL) || has(V4) === has(V6)) refuse('EINVAL')
 }
 
 // PRIORITY, SKB_MARK, CT_MARK, CT_LABELS.

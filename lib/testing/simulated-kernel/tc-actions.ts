@@ -46,6 +46,7 @@ const kinds: Readonly<Record<string, Kind>> = {
   gact: { parms: 2, size: 20, times: 1, dumped: [2], check: () => {} },
   mirred: { parms: 2, size: 28, times: 1, dumped: [2], check: checkMirred },
   pedit: { parms: 4, size: 24, times: 1, dumped: [5, 4], check: checkPedit },
+  tunnel_key: { parms: 2, size: 24, times: 1, dumped: [2, 7, 3, 4, 5, 6, 9, 10, 11, 12, 13], check: checkTunnelKey },
   vlan: { parms: 2, size: 24, times: 1, dumped: [2, 3, 4, 6], check: checkVlan },
 }
 
@@ -63,7 +64,6 @@ const others = [
   'simple',
   'skbedit',
   'skbmod',
-  'tunnel_key',
 ]
 
 // TCA_ACT_*.
@@ -183,6 +183,15 @@ function checkMirred(_: ReadonlyMap<number, Span>, parms: Uint8Array, devices: D
     refuse('EINVAL', 'act_mirred: Unknown mirred option')
   if (ifindex === 0) refuse('EINVAL', 'act_mirred: Specified device does not exist')
   if (devices.byIndex(ifindex) === undefined) refuse('ENODEV')
+}
+
+/** tunnel_key_init(): a tunnel has two ends of one family. */
+function checkTunnelKey(attributes: ReadonlyMap<number, Span>, parms: Uint8Array): void {
+  const what = u32.take(parms, 20)
+  if (what === 2) return
+  if (what !== 1) refuse('EINVAL', 'Unknown tunnel key action')
+  const has = (...ids: number[]) => ids.every((id) => attributes.has(id))
+  if (!has(3, 4) && !has(5, 6)) refuse('EINVAL', 'Missing either ipv4 or ipv6 src and dst')
 }
 
 function checkVlan(attributes: ReadonlyMap<number, Span>, parms: Uint8Array): void {

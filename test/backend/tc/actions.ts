@@ -91,7 +91,13 @@ const geneve = (pick: Pick) =>
   Uint8Array.from(
     Array.from({ length: 1 + pick(3) }, () => {
       const words = pick(12) === 0 ? 0 : 1 + pick(4)
-      return [1, 2, pick(256), words, ...Array.from({ length: words * 4 }, () => pick(256))]
+      return [
+        1,
+        2,
+        pick(9) === 0 ? 0x80 : pick(128),
+        words,
+        ...Array.from({ length: words * 4 }, () => pick(256)),
+      ]
     }).flat(),
   )
 const erspans = [

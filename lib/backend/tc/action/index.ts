@@ -18,7 +18,7 @@ import { readTunnelKey } from './tunnel.js'
 import { readVlan, translatePopEth, translatePopVlan, translatePushEth, translatePushVlan } from './vlan.js'
 
 export { portObjection } from './output.js'
-export type { Abilities, Frame, MeterTable, PortTable } from './surroundings.js'
+export { type Abilities, type Frame, isTunnel, type MeterTable, type PortTable } from './surroundings.js'
 export type { ActionObjection } from './translation.js'
 
 /*

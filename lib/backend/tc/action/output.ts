@@ -17,10 +17,15 @@ export const translateOutput: Translate<number> = (number, translation, { path, 
   }
   const internal = port.type === 'internal'
   const packetType = internal ? packetTypeFor(port, translation) : undefined
-  if (internal ? packetType === undefined : port.type !== 'netdev') {
-    const problem = portObjection(port) ?? ''
+  const problem = portObjection(port)
+  if (internal ? packetType === undefined : problem !== undefined) {
     const more = internal ? ', or an exact match on the port’s own, a multicast or the broadcast address' : ''
-    translation.refuse(path, internal ? 'UNPROVEN' : 'PORT_NOT_IN_TC', `${problem}${more}`, 'PORT_NOT_IN_TC')
+    translation.refuse(
+      path,
+      internal ? 'UNPROVEN' : 'PORT_NOT_IN_TC',
+      `${problem ?? ''}${more}`,
+      'PORT_NOT_IN_TC',
+    )
     return
   }
   if (!translation.packet.ethernet) {
@@ -47,9 +52,9 @@ export const translateOutput: Translate<number> = (number, translation, { path, 
 
 /** Why a port can be neither end of a TC flow. What a host sends into an internal port does not pass its ingress hook. */
 export function portObjection(port: Port): string | undefined {
-  return port.type === 'netdev'
-    ? undefined
-    : `port ${port.number} (${port.name}) is of type ${port.type}; TC flows need netdev ports`
+  const name = `port ${port.number} (${port.name})`
+  if (port.type === 'internal') return `${name} is of type internal; TC flows need netdev or tunnel ports`
+  return port.layer3 ? `${name} has packets without an Ethernet header; TC flows need one` : undefined
 }
 
 /**

@@ -16,6 +16,9 @@ export interface MeterTable {
   meterOf(index: number): number | undefined
 }
 
+/** Whether packets that come in through a port bring a tunnel with them. */
+export const isTunnel = ({ type }: Port): boolean => type !== 'netdev' && type !== 'internal'
+
 /** What a translation may count on; what is left out is not to be had. */
 export interface Abilities extends MatchAbilities {
   readonly meters?: MeterTable

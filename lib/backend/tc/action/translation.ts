@@ -7,7 +7,7 @@ import type { PeditKey } from '../../../tc/action/pedit.js'
 import { tunnelKeyActions } from '../../../tc/action/tunnel-key.js'
 import { layersOf } from '../../../tc/match.js'
 import { checksumsOf } from './checksum.js'
-import type { Abilities, Frame, PortTable } from './surroundings.js'
+import { type Abilities, type Frame, isTunnel, type PortTable } from './surroundings.js'
 
 /** What TC cannot do exactly: which part of the actions, why, and in a sentence. */
 export interface ActionObjection {
@@ -83,7 +83,9 @@ export class Translation {
 
   /** The tunnel a packet came through is forgotten before it goes anywhere, once, which is what makes devices decapsulate. */
   release(): void {
-    if (this.packet.released || this.frame.key.tunnel === undefined) return
+    const { tunnel, inPort = -1 } = this.frame.key
+    const port = this.ports.byNumber(inPort)
+    if (this.packet.released || (tunnel === undefined && !(port && isTunnel(port)))) return
     this.packet.released = true
     const parms = { action: verdicts.PIPE, tunnelAction: tunnelKeyActions.RELEASE }
     this.push({ kind: 'tunnel_key', options: { parms }, flags: NO_PERCPU_STATS })

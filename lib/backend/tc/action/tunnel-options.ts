@@ -47,6 +47,9 @@ function writeGeneve({ geneve: bytes = none }: TunnelKey, refuse: Refuse): Tunne
     const data = bytes.slice(at + 4, at + 4 + size)
     if (bytes.length < at + 4 || data.length < size) return refuse('geneve', 'an option that is cut short')
     if (size === 0) return refuse('geneve', 'TC does not take an option without data')
+    // openvswitch sets the header's C bit for it (validate_and_copy_set_tun()), act_tunnel_key does not.
+    if ((bytes[at + 2] ?? 0) & CRITICAL)
+      return refuse('geneve', 'TC does not say in the header that an option is critical; types below 0x80')
     if (((bytes[at + 3] ?? 0) & 0xe0) !== 0)
       return refuse('geneve', 'TC clears the reserved bits of an option')
     geneve.push({ class: be16.take(bytes, at), type: bytes[at + 2] as number, data })
@@ -113,3 +116,5 @@ function readErspan({ version, index = 0, direction = 0, hwid = 0 }: ErspanOptio
 const none = new Uint8Array(0)
 const ERSPAN_SIZE = 12
 const MAX_GENEVE = 252
+/** GENEVE_CRIT_OPT_TYPE: who does not know the option has to drop the packet. */
+const CRITICAL = 0x80
