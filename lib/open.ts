@@ -2,10 +2,13 @@ import type { Dpif, Language } from '../types/dpif.js'
 import type { Policy } from '../types/policy.js'
 import type { Datapath } from '../types/port.js'
 import type { Transport } from '../types/transport.js'
+import { Meters } from './backend/meters.js'
 import { Datapaths } from './backend/ovs/datapath.js'
 import { OvsBackend } from './backend/ovs/flows.js'
+import { KernelMeters } from './backend/ovs/meters.js'
 import { Ports } from './backend/ovs/ports.js'
 import { TcBackend } from './backend/tc/flows.js'
+import { Polices } from './backend/tc/meters.js'
 import { DpifProvider } from './dpif/dpif.js'
 import { ParsedUfid } from './ovs/ufid.js'
 import { identify, inputFailure, viewOf } from './ovs/view.js'
@@ -66,14 +69,19 @@ export async function openDpif({
     const id = (family: { readonly name: string }) => families.id(family)
     const datapath = await new Datapaths(transport, id).get(name)
     const abilities = { chains: datapath.features.includes('tcRecircSharing') }
+    const kernelMeters = new KernelMeters(transport, id, datapath.ifindex)
+    const polices = new Polices(transport, datapath.ifindex, async (meters) => {
+      return new Set((await kernelMeters.get(meters)).map((meter) => meter.id))
+    })
     return new DpifProvider({
       datapath,
       backends: [
-        new TcBackend(transport, { lanes, abilities }),
+        new TcBackend(transport, { lanes, abilities, polices }),
         new OvsBackend(transport, id, datapath.ifindex),
       ],
       policy,
       ports: new Ports(transport, id, datapath.ifindex),
+      meters: new Meters(kernelMeters, polices),
       language,
       release,
     })

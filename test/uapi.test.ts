@@ -12,7 +12,9 @@ import { datapath } from '../lib/ovs/datapath.js'
 import { commands } from '../lib/ovs/family.js'
 import { flow, ufidFlags } from '../lib/ovs/flow.js'
 import { flowKey, nshKey, tunnelKey, vxlanKey } from '../lib/ovs/key.js'
+import { bandTypes, meter, meterBand, meterCommands } from '../lib/ovs/meter.js'
 import { vport } from '../lib/ovs/vport.js'
+import { actionMessage, actionTypes } from '../lib/tc/action-message.js'
 import { csumFlags } from '../lib/tc/action/csum.js'
 import { actionEnvelope, actionKinds, NO_PERCPU_STATS } from '../lib/tc/action/index.js'
 import { ctActions } from '../lib/tc/action/ct.js'
@@ -49,6 +51,9 @@ const sets = [
   datapath.body,
   vport.body,
   flow.body,
+  meter.body,
+  meterBand,
+  actionMessage.body,
   flowKey,
   tunnelKey,
   vxlanKey,
@@ -101,6 +106,10 @@ const facts: Fact[] = [
   ...named('OVS_FLOW_CMD_', commands),
   ...named('OVS_DP_CMD_', commands),
   ...named('OVS_VPORT_CMD_', commands),
+  ...named('OVS_METER_CMD_', meterCommands),
+  ...bandTypes.map((type, index) => {
+    return { uapi: `OVS_METER_BAND_TYPE_${type.toUpperCase()}`, value: index + 1 }
+  }),
   ...portTypes.map((type, index) => ({ uapi: `OVS_VPORT_TYPE_${type.toUpperCase()}`, value: index + 1 })),
   ...['OMIT_KEY', 'OMIT_MASK', 'OMIT_ACTIONS'].map((name) => {
     return { uapi: `OVS_UFID_F_${name}`, value: ufidFlags[name as keyof typeof ufidFlags] }
@@ -125,6 +134,7 @@ const facts: Fact[] = [
   ...named('TCA_PEDIT_KEY_EX_HDR_TYPE_', headerTypes),
   ...named('TCA_CLS_FLAGS_', filterFlags),
   ...named('RTM_', types),
+  ...named('RTM_', actionTypes),
   ...named('RTM_', linkTypes),
   ...named('IFF_', linkFlags),
   ...named('ARPHRD_', linkLayers),
@@ -207,9 +217,7 @@ const without: readonly (readonly [name: string, reason: string, since?: string]
   ['OVS_VPORT_ATTR_UPCALL_STATS',         'counts upcalls; kept as unknown', '6.3'],
   ['OVS_FLOW_ATTR_PROBE',                 'keeps the log quiet about flows that only try what the kernel can; none are put'],
   ['OVS_KEY_ATTR_TUNNEL_INFO',            'inside the kernel only (#ifdef __KERNEL__)'],
-  ['TCA_ACT_TAB',                         'the list in messages about actions without a filter; none are sent'],
   ['TCA_ACT_FLAG_*',                      'flags of dumps of actions without a filter; not dumped'],
-  ['TCA_ACT_INDEX',                       'names an action without a filter; ours live and die with theirs'],
   ['TCA_ACT_PAD',                         'alignment; says nothing'],
   ['TCA_ACT_HW_STATS*',                   'how often hardware counts; any way will do, which is the default'],
   ['TCA_ACT_USED_HW_STATS',               'how often hardware counts; nobody asked'],
@@ -221,10 +229,8 @@ const without: readonly (readonly [name: string, reason: string, since?: string]
   ...['GACT', 'IPT', 'PEDIT', 'MIRRED', 'NAT', 'XT', 'SKBEDIT', 'VLAN', 'CONNMARK', 'SKBMOD', 'CSUM', 'TUNNEL_KEY', 'SIMP', 'IFE', 'SAMPLE']
     .map((kind) => [`TCA_ACT_${kind}`, 'a number of an action kind; messages have its name'] as const),
   ['TCA_ACT_BPF*',                        'an action kind, and its number; no action of openvswitch needs it'],
-  ['TCA_POLICE_RATE',                     'a table of transmission times; the policers here count packets or compare lengths'],
   ['TCA_POLICE_PEAKRATE',                 'a table of transmission times; the policers here count packets or compare lengths'],
   ['TCA_POLICE_AVRATE',                   'an estimator of the rate; the policers here count packets or compare lengths'],
-  ['TCA_POLICE_RATE64',                   'bytes a second over 32 bits; the policers here count packets or compare lengths'],
   ['TCA_POLICE_PEAKRATE64',               'bytes a second over 32 bits; the policers here count packets or compare lengths'],
   ['TCA_FLOWER_CLASSID',                  'a class of a qdisc; filters on the ingress hook have none'],
   ['TCA_FLOWER_INDEV',                    'a second word for the port; the filter lives on it'],
@@ -258,6 +264,8 @@ const families = [
   'OVS_DP_ATTR_',
   'OVS_VPORT_ATTR_',
   'OVS_FLOW_ATTR_',
+  'OVS_METER_ATTR_',
+  'OVS_BAND_ATTR_',
   'OVS_KEY_ATTR_',
   'OVS_TUNNEL_KEY_ATTR_',
   'OVS_NSH_KEY_ATTR_',

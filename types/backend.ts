@@ -100,6 +100,8 @@ export interface Backend {
   sweep(): AsyncIterable<SweptPage>
   /** What stands against the backend carrying this flow, as far as can be said without asking a kernel. */
   objections(flow: FlowView, choice: Choice): Failure[]
+  /** Learns what {@link objections} depends on and nobody has asked a kernel for yet. */
+  learn?(flow: FlowView): Promise<void>
   /** Deletes every flow of ours on this datapath. */
   flush(): Promise<void>
   /** The port is about to be detached: takes away what of ours would live on with the device. */

@@ -14,6 +14,7 @@ import type {
   PutMode,
   PutOp,
 } from './op.js'
+import type { DumpMetersOptions, Meter, MeterFeatures, MeterSpec, SetMeterOptions } from './meter.js'
 import type { Placement } from './policy.js'
 import type { AddPortOptions, Datapath, Port } from './port.js'
 
@@ -85,6 +86,29 @@ export interface Dpif extends AsyncDisposable {
    * are removed first. The device of a tunnel goes too if `addPort` made it, in whatever process.
    */
   delPort(port: string | number): Promise<void>
+
+  /**
+   * Makes a meter, or changes the one of that number, for the action `meter(N)` to name. It is one of openvswitch and, where one
+   * drop band and its burst allow it, a shared police in TC, which filters that use it keep while it changes. Answers the meter as
+   * it is then; `declined` says why TC does not have it. Rejects with BUSY when TC cannot carry what is asked for and filters use
+   * the police there is, with NO_PRIVILEGE, NO_SPACE or INVALID, and with a TypeError or RangeError on what is no meter.
+   *
+   * ```ts
+   * await dpif.setMeter({ id: 1, unit: 'kbps', bands: [{ rate: 10_000, burst: 1_000 }] })
+   * await dpif.put({ key: 'in_port(1),eth(),eth_type(0x0800),ipv4(frag=no)', actions: 'meter(1),2' })
+   * ```
+   */
+  setMeter(meter: MeterSpec, options?: SetMeterOptions): Promise<Meter>
+  /** Rejects with NOT_FOUND. */
+  getMeter(id: number): Promise<Meter>
+  /**
+   * Deletes a meter and answers what it had counted. Rejects with NOT_FOUND, and with BUSY while a flow in TC names it: nothing is
+   * changed then. Flows of openvswitch that name it stay, and let every packet pass.
+   */
+  delMeter(id: number): Promise<Meter>
+  /** The meters, ascending by number: those below a number, those in TC, and those this object set. */
+  dumpMeters(options?: DumpMetersOptions): Promise<Meter[]>
+  meterFeatures(): Promise<MeterFeatures>
 
   /** Waits for what is under way, then lets go of the kernel. Idempotent. Flows and qdiscs stay as they are. */
   close(): Promise<void>

@@ -36,6 +36,7 @@ export type ReasonCode =
   | 'NOT_SHARED'
   | 'NO_FLOWER_KEY'
   | 'NO_IN_PORT'
+  | 'NO_METER'
   | 'NO_PORT'
   | 'NO_TC_ACTION'
   | 'ORDER'

@@ -12,6 +12,14 @@ import type {
   OpResult,
   PutOp,
 } from '../../types/op.js'
+import type {
+  DumpMetersOptions,
+  Meter,
+  MeterControl,
+  MeterFeatures,
+  MeterSpec,
+  SetMeterOptions,
+} from '../../types/meter.js'
 import type { Choice, Facts, Policy } from '../../types/policy.js'
 import type { AddPortOptions, Datapath, Port } from '../../types/port.js'
 import { DpifError } from '../errors.js'
@@ -27,6 +35,7 @@ export interface DpifParts {
   readonly backends: readonly Backend[]
   readonly policy: Policy
   readonly ports: PortControl
+  readonly meters: MeterControl
   readonly language: Language
   /** Called once, at the end of `close()`. */
   readonly release: () => Promise<void>
@@ -126,6 +135,7 @@ export class DpifProvider implements Dpif {
       const flow = this.#parts.language.view(spec, 'create')
       await this.#getReady()
       if (this.#namesUnknownPort(flow)) await this.#loadPorts()
+      for (const backend of this.#parts.backends) await backend.learn?.(flow)
       const placement = decide(this.#context, flow)
       if ('error' in placement) throw DpifError.from(placement.error)
       const judge = (choice: Choice) => {
@@ -169,6 +179,29 @@ export class DpifProvider implements Dpif {
       await this.#parts.ports.del(name)
       await this.#loadPorts()
     })
+  }
+
+  setMeter(meter: MeterSpec, options: SetMeterOptions = {}): Promise<Meter> {
+    return this.#inPeace(() => this.#parts.meters.set(meter, options))
+  }
+
+  async getMeter(id: number): Promise<Meter> {
+    this.#checkOpen()
+    return this.#parts.meters.get(id)
+  }
+
+  delMeter(id: number): Promise<Meter> {
+    return this.#inPeace(() => this.#parts.meters.del(id))
+  }
+
+  async dumpMeters(options: DumpMetersOptions = {}): Promise<Meter[]> {
+    this.#checkOpen()
+    return this.#parts.meters.dump(options)
+  }
+
+  async meterFeatures(): Promise<MeterFeatures> {
+    this.#checkOpen()
+    return this.#parts.meters.features()
   }
 
   close(): Promise<void> {

@@ -37,6 +37,10 @@ export const reasons: Readonly<Record<ReasonCode, ReasonRow>> = {
     advice: 'Clear the mask, or leave the flow to openvswitch.',
   },
   NO_IN_PORT: { meaning: 'A TC filter lives on one port.', advice: 'Match in_port exactly.' },
+  NO_METER: {
+    meaning: 'TC has no police that carries out the meter: it was not set here, or a police cannot do it.',
+    advice: 'Set the meter with `dpif.setMeter`, with a burst of at most 274 times a rate in kbps.',
+  },
   NO_PORT: { meaning: 'There is no such port on the datapath.', advice: 'List the ports with `hwacc show`.' },
   NO_TC_ACTION: {
     meaning: 'No action of TC does the same.',

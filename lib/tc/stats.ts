@@ -24,14 +24,27 @@ export const times = struct<Times>(
 
 const basic = struct<BasicStats>({ bytes: u64, packets: u32, pad: u32 })
 
+/** struct gnet_stats_queue. */
+export interface QueueStats {
+  readonly qlen: number
+  readonly backlog: number
+  readonly drops: number
+  readonly requeues: number
+  readonly overlimits: number
+}
+
+const queue = struct<QueueStats>({ qlen: u32, backlog: u32, drops: u32, requeues: u32, overlimits: u32 })
+
 export interface ActionStats {
   readonly basic?: BasicStats
   readonly basicHw?: BasicStats
+  readonly queue?: QueueStats
 }
 
 /** TCA_ACT_STATS: software and hardware together in `basic`, hardware alone in `basicHw`. */
 // biome-ignore format: one row per line
 export const actionStats = new AttributeSet<ActionStats>('stats', {
   basic: { uapi: 'TCA_STATS_BASIC', id: 1, codec: basic, doc: 'Bytes and packets, software and hardware together.' },
+  queue: { uapi: 'TCA_STATS_QUEUE', id: 3, codec: queue, doc: 'Packets an action dropped.' },
   basicHw: { uapi: 'TCA_STATS_BASIC_HW', id: 7, codec: basic, since: '5.4', doc: 'Bytes and packets that hardware counted.' },
 })

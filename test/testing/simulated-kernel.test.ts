@@ -1,9 +1,23 @@
 import t from 'tap'
+import { createDatapath, openDpif } from '../../lib/index.js'
 import { SimulatedKernel } from '../../lib/testing/simulated-kernel/index.js'
 import { datapath } from '../../lib/ovs/datapath.js'
 import { vport } from '../../lib/ovs/vport.js'
 import { types } from '../../lib/tc/message.js'
 import { ECHO, family, Ovs, qdisc } from './helpers.js'
+
+t.test('a flow that names a meter goes to openvswitch: no action stands by itself here', async (t) => {
+  const transport = new SimulatedKernel()
+  transport.addDevice('eth0')
+  await createDatapath('dp0', { transport })
+  const dpif = await openDpif({ datapath: 'dp0', transport })
+  await dpif.addPort('eth0')
+  const flow = { key: 'in_port(1),eth(),eth_type(0x0800),ipv4(frag=no)', actions: 'meter(1),1' }
+  const { backend, declined } = await dpif.put(flow)
+  t.equal(backend, 'ovs')
+  t.match(declined, [{ reason: 'NO_METER', path: 'actions[0].meter' }])
+  await dpif.close()
+})
 
 t.test('families are found by name, and not without their module', async (t) => {
   const { replies } = await family(new SimulatedKernel(), 'ovs_flow')

@@ -130,13 +130,15 @@ export class FilterFlow implements DumpedFlow {
 
   /**
    * Every action counts the packets that reach it, so the largest count is the flow's, in software and in hardware apart
-   * (nl_parse_action_stats() in OVS's lib/tc.c).
+   * (nl_parse_action_stats() in OVS's lib/tc.c). A police that carries out a meter counts for all flows that name it, and is none
+   * of them: such a flow counts what has passed.
    */
   get stats(): FlowStats {
     const software = { packets: 0n, bytes: 0n }
     const hardware = { packets: 0n, bytes: 0n }
     let idle = -1n
     for (const { stats, ...action } of this.#filter.actions ?? []) {
+      if (action.kind === 'police' && action.cookie?.length !== 16) continue
       const total = stats?.basic ?? { packets: 0, bytes: 0n }
       const hw = stats?.basicHw ?? { packets: 0, bytes: 0n }
       keepLarger(hardware, BigInt(hw.packets), hw.bytes)

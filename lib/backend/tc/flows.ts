@@ -1,3 +1,4 @@
+import type { Action } from '../../../types/action.js'
 import type { Backend, BackendOp, BackendResult, FlowView, Unmade } from '../../../types/backend.js'
 import type { Failure } from '../../../types/errors.js'
 import type { FlowId } from '../../../types/flow.js'
@@ -21,6 +22,7 @@ import { FilterFlow, monotonicMs } from './filter.js'
 import { type FilterId, Identities, isOurs } from './identity.js'
 import { allOf, divide, isForOneLane, type Part } from './lanes.js'
 import { filterObjections, notReached, writeFilter } from './message.js'
+import type { Polices } from './meters.js'
 import { Ports } from './ports.js'
 import { sweepFilters } from './sweep.js'
 import { Qdiscs } from './qdisc.js'
@@ -46,6 +48,7 @@ export class TcBackend implements Backend {
   readonly #features: Features
   /** The batches on their way, and what is made of their answers. */
   readonly #underWay = new Set<Promise<unknown>>()
+  readonly #polices: Polices | undefined
 
   /**
    * `lanes` is how many batches are under way at the same time, on a socket each. Which lane a flow takes is left to chance: no two
@@ -54,15 +57,21 @@ export class TcBackend implements Backend {
    * Every batch asks for the qdiscs it needs and are not known to be there, before its filters, so that no lane waits for
    * another; whichever comes second is told EEXIST, which is as good.
    *
-   * `abilities` is what flows may count on. What the kernel has is found out when it is not among them.
+   * `abilities` is what flows may count on; with `polices`, meters are among it. What the kernel has is found out when it is not.
    */
   constructor(
     transport: Transport,
-    { lanes = 1, abilities }: { readonly lanes?: number; readonly abilities?: Abilities } = {},
+    {
+      lanes = 1,
+      abilities,
+      polices,
+    }: { readonly lanes?: number; readonly abilities?: Abilities; readonly polices?: Polices } = {},
   ) {
     this.#transport = transport
+    this.#polices = polices
     this.#features = new Features(abilities?.supports)
-    this.#ports = new Ports({ ...abilities, supports: this.#features })
+    const meters = polices === undefined ? {} : { meters: polices }
+    this.#ports = new Ports({ ...abilities, ...meters, supports: this.#features })
     this.#creation = new Creation(this.#identities, this.#qdiscs, this.#ports, this.#features)
     this.#lanes = lanes
   }
@@ -173,6 +182,7 @@ export class TcBackend implements Backend {
    * makes an op go round again.
    */
   async #attempt(ops: readonly BackendOp[]): Promise<Attempt[]> {
+    if (this.#polices?.isWanted) await this.#polices.ready()
     if (ops.some((op) => op.verb !== 'create' && !this.#identities.has(idOf(op)))) await this.#lookAround()
     const parts = divide(ops.length, isForOneLane(ops) ? 1 : this.#lanes)
     if (parts.length === 1) return this.#track(this.#attemptPart(ops, 0))
@@ -187,7 +197,7 @@ export class TcBackend implements Backend {
       const plans = ops.map((op) => this.#planOrFailure(batch, op))
       const answers = new Answers(await batch.send(this.#transport, lane), this.#ports)
       this.#qdiscs.settle(batch, answers)
-      const attempts = plans.map((plan) => plan(answers))
+      const attempts = plans.map((plan, index) => this.#orLater(ops[index] as BackendOp, plan(answers)))
       this.#settleJumps(batch)
       return attempts
     } catch (error) {
@@ -331,7 +341,7 @@ export class TcBackend implements Backend {
           continue
         }
         const at = this.#creation.writeOrRefuse(batch, flow, choice)
-        if (typeof at === 'string') again.push(index)
+        if (typeof at === 'string' || (typeof at === 'object' && this.#polices?.isWanted)) again.push(index)
         else if (typeof at === 'object') unmade.push({ index, error: at })
         else {
           while (sent.length < at) sent.push(-1)
@@ -345,8 +355,8 @@ export class TcBackend implements Backend {
         if (index < 0) continue
         const op = createOf(flows[index] as FlowView, choice)
         const outcome = this.#creation.refused(batch, op, answers, failure)
-        if (outcome === 'again') again.push(index)
-        else unmade.push({ index, error: outcome.error })
+        if (this.#orLater(op, outcome) === 'again') again.push(index)
+        else if (outcome !== 'again') unmade.push({ index, error: outcome.error })
       }
       this.#settleJumps(batch)
     } catch (error) {
@@ -390,6 +400,21 @@ export class TcBackend implements Backend {
       if (error?.error.code === 'NOT_FOUND') this.#identities.delete(op.flow)
       return error ?? { ...answers.stats(before), restarted: true }
     }
+  }
+
+  /** What failed because the meters were not known, or are others by now, is tried again with those there are. */
+  #orLater(op: BackendOp, outcome: Attempt): Attempt {
+    if (this.#polices === undefined || typeof outcome !== 'object' || outcome.error === undefined)
+      return outcome
+    const { errno } = outcome.error
+    // The police a filter names is gone, and must not be made; see translateMeter().
+    if (errno === ENOMEM && 'flow' in op && namesMeter(op.flow.actions)) this.#polices.forget()
+    return this.#polices.isWanted && (errno === undefined || errno === ENOMEM) ? 'again' : outcome
+  }
+
+  /** Whether a flow can be a filter may depend on which meters there are. */
+  async learn(flow: FlowView): Promise<void> {
+    if (this.#polices !== undefined && namesMeter(flow.actions)) await this.#polices.ready()
   }
 
   objections(flow: FlowView): Failure[] {
@@ -459,11 +484,20 @@ export class TcBackend implements Backend {
   }
 }
 
+/** Whether a meter is named among actions, or in a list within one. */
+function namesMeter(actions: readonly Action[]): boolean {
+  return actions.some(({ meter, clone, sample, checkPktLen }) => {
+    const { greater = [], lessEqual = [] } = checkPktLen ?? {}
+    return meter !== undefined || [clone ?? [], sample?.actions ?? [], greater, lessEqual].some(namesMeter)
+  })
+}
+
 type Replace = BackendOp & { readonly verb: 'replace' }
 
 const createOf = (flow: FlowView, choice: Choice): Create => ({ verb: 'create', flow, choice })
 
 const ENOENT = 2
+const ENOMEM = 12
 const ENODEV = 19
 const EINVAL = 22
 

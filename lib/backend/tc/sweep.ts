@@ -14,7 +14,7 @@ const FLOWER = new Words(new TextEncoder().encode('flower\0\0'))
  * Reads ids and counters out of a page of a terse dump; filters that carry no flow are passed over.
  *
  * Every action counts the packets that reach it, so the largest count is the flow's, in software and in hardware apart
- * (nl_parse_action_stats() in OVS's lib/tc.c).
+ * (nl_parse_action_stats() in OVS's lib/tc.c). A police without a ufid carries out a meter and counts for others, too.
  */
 export function sweepFilters(page: Uint8Array, into: CounterColumns): void {
   const words = new Words(page)
@@ -41,6 +41,9 @@ function isFlower(words: Words, at: number, size: number): boolean {
   )
 }
 
+/** How the payload of TCA_ACT_KIND begins, and no other of 7 bytes. */
+const POLICE = new Words(new TextEncoder().encode('police\0\0'))
+
 /** All but the byte of padding. */
 const MASK = new Words(Uint8Array.of(0xff, 0xff, 0xff, 0)).at(0)
 
@@ -59,14 +62,22 @@ function sweepActions(words: Words, from: number, end: number, into: CounterColu
   let cookie = 0
   for (let action = from; action + 4 <= end; ) {
     const actionEnd = action + words.attributeSize(action, end)
+    let stats = 0
+    let isPolice = false
+    let named = false
     for (let at = action + 4; at + 4 <= actionEnd; ) {
       const size = words.attributeSize(at, actionEnd)
       const id = words.attributeId(at)
       // The last cookie counts, as in OVS.
-      if (id === actionEnvelope.ids.cookie) cookie = size === 20 ? at + 4 : 0
-      else if (id === actionEnvelope.ids.stats) sweepStats(words, at + 4, at + size)
+      if (id === actionEnvelope.ids.cookie) {
+        named = size === 20
+        cookie = named ? at + 4 : 0
+      } else if (id === actionEnvelope.ids.stats) stats = at
+      else if (id === actionEnvelope.ids.kind) isPolice = size === 11 && words.at(at + 4) === POLICE.at(0)
       at += padded(size)
     }
+    if (stats > 0 && (named || !isPolice))
+      sweepStats(words, stats + 4, stats + words.attributeSize(stats, actionEnd))
     action = padded(actionEnd)
   }
   if (cookie === 0) return

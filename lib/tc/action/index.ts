@@ -68,6 +68,7 @@ export type TcAction = Known | (Envelope & { readonly kind: 'other'; readonly na
 
 interface EnvelopeAttributes extends Envelope {
   readonly kind?: string
+  readonly index?: number
   readonly options?: Uint8Array
 }
 
@@ -75,6 +76,7 @@ interface EnvelopeAttributes extends Envelope {
 export const actionEnvelope = new AttributeSet<EnvelopeAttributes>('action', {
   kind: { uapi: 'TCA_ACT_KIND', id: 1, codec: string, doc: 'Which action.' },
   options: { uapi: 'TCA_ACT_OPTIONS', id: 2, codec: bytes, doc: 'What it says; a table for each kind.' },
+  index: { uapi: 'TCA_ACT_INDEX', id: 3, codec: u32, doc: 'Names an action that stands by itself.' },
   stats: { uapi: 'TCA_ACT_STATS', id: 4, codec: actionStats, doc: 'What it has counted.' },
   cookie: { uapi: 'TCA_ACT_COOKIE', id: 6, codec: bytes, since: '4.11', doc: 'At most 16 bytes of ours; the ufid.' },
   flags: { uapi: 'TCA_ACT_FLAGS', id: 7, codec: bitField32, since: '5.5', doc: 'NO_PERCPU_STATS.' },
@@ -115,7 +117,7 @@ export const tcActions: Codec<readonly TcAction[]> = {
   read: (from, start, end) => {
     const list: TcAction[] = []
     eachAttribute(from, start, end, (_number, begin, stop) => {
-      const { kind = '', options = none, ...envelope } = actionEnvelope.read(from, begin, stop)
+      const { kind = '', options = none, index: _, ...envelope } = actionEnvelope.read(from, begin, stop)
       const known = byKind.get(kind)
       list.push(
         known === undefined

@@ -131,8 +131,8 @@ t.test(
 t.test(
   '34: a meter that is no policer is never named, which would make one that limits nothing',
   async (t) => {
-    t.same(refusals([{ meter: 99 }]), ['actions[0].meter NOT_HERE_YET'])
-    t.same(refusals([{ meter: 1 }], 'tcp', {}), ['actions[0].meter NOT_HERE_YET'])
+    t.same(refusals([{ meter: 99 }]), ['actions[0].meter NO_METER'])
+    t.same(refusals([{ meter: 1 }], 'tcp', {}), ['actions[0].meter NO_METER'])
     t.match(translate([{ meter: 1 }]).actions[0], {
       kind: 'police',
       options: { parms: { index: 0x10000001 } },

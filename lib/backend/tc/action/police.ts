@@ -5,14 +5,18 @@ import type { PoliceParms } from '../../../tc/action/police.js'
 import type { Read } from './reading.js'
 import type { Translate } from './translation.js'
 
-/** A policer that exists is bound by its index; its limits and verdicts are its own. */
+/**
+ * A policer that exists is bound by its index; what else is said counts only where it has to be made, which must not be: one without
+ * a rate would let everything pass. So a rate is named without its table, which tcf_police_init() (net/sched/act_police.c) refuses.
+ */
 export const translateMeter: Translate<number> = (meter, translation, { path }) => {
   const index = translation.abilities.meters?.indexOf(meter)
   if (index === undefined) {
-    translation.refuse(path, 'NOT_HERE_YET', `meter ${meter} is no policer of TC`)
+    const problem = translation.abilities.meters?.problem?.(meter) ?? `meter ${meter} has no police in TC`
+    translation.refuse(path, 'NO_METER', problem)
     return
   }
-  const options = { parms: { index, action: verdicts.SHOT }, result: verdicts.PIPE }
+  const options = { parms: { index, action: verdicts.SHOT, rate: 1 }, result: verdicts.PIPE }
   translation.push({ kind: 'police', options })
 }
 
@@ -60,7 +64,7 @@ export const translateCheckPktLen: Translate<CheckPktLen> = (check, translation,
 }
 
 export const readPolice: Read<'police'> = (action, reading) => {
-  const meter = reading.abilities.meters?.meterOf(action.options.parms?.index ?? 0)
+  const meter = reading.abilities.meters?.meterOf(action.options.parms?.index ?? 0, action.cookie)
   if (meter !== undefined) return [{ meter }]
   const { list, index } = reading
   const target = index === 0 ? jumpOf(action.options.result ?? 0, 'JUMP') : undefined

@@ -9,11 +9,14 @@ export interface Frame {
   readonly cookie: Uint8Array
 }
 
-/** Meters that are policers of TC. A policer that is not there would be made by naming it, one that lets everything pass. */
+/** Meters that are policers of TC. */
 export interface MeterTable {
   /** The policer that carries out a meter. */
   indexOf(meter: number): number | undefined
-  meterOf(index: number): number | undefined
+  /** The meter that a policer of this index, with this cookie, carries out. */
+  meterOf(index: number, cookie?: Uint8Array): number | undefined
+  /** Why there is no policer. */
+  problem?(meter: number): string | undefined
 }
 
 /** Whether packets that come in through a port bring a tunnel with them. */
