@@ -102,6 +102,8 @@ export interface Backend {
   objections(flow: FlowView, choice: Choice): Failure[]
   /** Learns what {@link objections} depends on and nobody has asked a kernel for yet. */
   learn?(flow: FlowView): Promise<void>
+  /** The flow in the words of the backend's own tool, as {@link Verdict.filter} has it. Only of a flow nothing stands against. */
+  filter?(flow: FlowView, choice: Choice): string
   /** Deletes every flow of ours on this datapath. */
   flush(): Promise<void>
   /** The port is about to be detached: takes away what of ours would live on with the device. */

@@ -130,6 +130,12 @@ export interface Explanation {
 export interface Verdict {
   readonly backend: BackendName
   readonly objections: readonly Failure[]
+  /**
+   * From TC, when nothing stands against the flow: the filter in the syntax of `tc` (iproute2 6.1), `tc filter add dev … flower … action
+   * …`, a command that puts the same on a port that has an ingress qdisc. What `tc` has no words for is named in lines before it, and
+   * then all lines begin with `#`. The handle is there when the flow is.
+   */
+  readonly filter?: string
 }
 
 /** How a flow's spellings are read; handed to the provider, which knows no bytes and no text. */

@@ -1,4 +1,4 @@
-import type { Explanation, Failure, Flow, FlowStats, OpResult } from '../index.js'
+import type { Explanation, Failure, Flow, FlowStats, OpResult, Verdict } from '../index.js'
 
 /** One JSON text: a bigint is a number as long as that is exact and a string beyond, bytes are hex digits. */
 export function toJson(value: unknown): string {
@@ -43,11 +43,17 @@ export function explanationJson({ ufid, policy, placement, verdicts, others, bac
     reason: placement.reason,
     choices: placement.choices.map((choice, index) => ({
       ...choice,
-      objections: (verdicts[index]?.objections ?? []).map(failureJson),
+      ...verdictJson(verdicts[index]),
     })),
-    others: others.map(({ backend, objections }) => ({ backend, objections: objections.map(failureJson) })),
+    others: others.map((verdict) => ({ backend: verdict.backend, ...verdictJson(verdict) })),
     backend: backend ?? null,
   }
+}
+
+function verdictJson(
+  { objections, filter }: Pick<Verdict, 'objections' | 'filter'> = { objections: [] },
+): object {
+  return { objections: objections.map(failureJson), ...(filter === undefined ? {} : { filter }) }
 }
 
 // The shapes as help prints them.

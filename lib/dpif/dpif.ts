@@ -140,7 +140,9 @@ export class DpifProvider implements Dpif {
       if ('error' in placement) throw DpifError.from(placement.error)
       const judge = (choice: Choice) => {
         const backend = this.#backends.get(choice.backend) as Backend
-        return { backend: choice.backend, objections: backend.objections(flow, choice) }
+        const objections = backend.objections(flow, choice)
+        const filter = objections.length === 0 ? backend.filter?.(flow, choice) : undefined
+        return { backend: choice.backend, objections, ...(filter === undefined ? {} : { filter }) }
       }
       const verdicts = placement.choices.map(judge)
       const others = [...this.#backends.keys()]

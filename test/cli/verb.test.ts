@@ -249,12 +249,28 @@ t.test('explain says where a flow would go, and why, and puts nothing', async (t
   t.match(JSON.parse((await hwacc('explain', '--json', web, '2')).out), {
     policy: 'prefer-tc',
     choices: [
-      { backend: 'tc', objections: [] },
+      {
+        backend: 'tc',
+        objections: [],
+        filter: /^tc filter add dev eth0 ingress protocol ip pref 2 flower .*dev eth1 /,
+      },
       { backend: 'ovs', objections: [] },
     ],
     others: [],
     backend: 'tc',
   })
+  const carried = (await hwacc('explain', web, '2')).out.split('\n')
+  t.match(
+    carried[3],
+    /^ {4}tc filter add dev eth0 ingress .* action mirred egress redirect dev eth1 cookie [0-9a-f]{32} no_percpu$/,
+  )
+  const inWords = (
+    await hwacc('explain', 'in_port(1),eth(),eth_type(0x0800),ipv4(src=10.0.3.0/255.0.255.0)', '2')
+  ).out
+  t.match(
+    inWords,
+    /\n {4}# tc has no words for src_ip 10.0.3.0\/255.0.255.0: a mask that is no prefix\n {4}# tc filter add/,
+  )
   const json = JSON.parse(
     (
       await hwacc(

@@ -4,102 +4,21 @@ import { TcBackend } from '../../lib/backend/tc/flows.js'
 import { NativeTransport, tcOnly } from '../../lib/index.js'
 import { ParsedUfid, ufidToBytes } from '../../lib/ovs/ufid.js'
 import type { FlowView } from '../../types/backend.js'
-import type { Action, SetMasked } from '../../types/action.js'
-import type { FlowKey, TunnelKey } from '../../types/flow.js'
+import type { Action } from '../../types/action.js'
 import { canonicalActions } from '../backend/tc/actions.js'
+import {
+  actionRows as rows,
+  everyBit,
+  ipv4Match,
+  type Match,
+  tunnelMatch,
+} from '../fixtures/tc-action-rows.js'
 import { bench, missing, run, show, tc } from '../fixtures/lab.js'
 
 // One filter for every action TC has, through the real kernel and back: it takes what we take for expressible, and what it reports is
 // read as what was asked. Then filters of others: what openvswitch has no word for is never taken for something it has.
 
 t.setTimeout(0)
-
-const ipv4Match = {
-  key: { etherType: 0x0800, ipv4: { proto: 6, ttl: 64 }, tcp: {} },
-  mask: { etherType: 0xffff, ipv4: { proto: 0xff, ttl: 0xff, frag: 0xff }, tcp: {} },
-}
-const ipv6Match = {
-  key: { etherType: 0x86dd, ipv6: { proto: 17, hlimit: 64 }, udp: {} },
-  mask: { etherType: 0xffff, ipv6: { proto: 0xff, hlimit: 0xff, frag: 0xff }, udp: {} },
-}
-const mplsMatch = { key: { etherType: 0x8847 }, mask: { etherType: 0xffff } }
-const tunnelMatch = {
-  key: { tunnel: { id: 5n, dst: '10.0.0.1', ttl: 64 }, ...ipv4Match.key },
-  mask: { tunnel: { id: 0xffffffffffffffffn, dst: '255.255.255.255' }, ...ipv4Match.mask },
-}
-type Match = { readonly key: FlowKey; readonly mask: FlowKey }
-
-const everyBit = {
-  mac: 'ff:ff:ff:ff:ff:ff',
-  ipv4: '255.255.255.255',
-  ipv6: 'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff',
-}
-const set = (key: FlowKey, mask: FlowKey): { setMasked: SetMasked } => ({ setMasked: { key, mask } })
-const via = (tunnel: TunnelKey): Action => ({ set: { tunnel } })
-const label = { label: 1000, tc: 5, ttl: 64, bos: 1, etherType: 0x8847 }
-const ways = {
-  checkPktLen: {
-    size: 1400,
-    greater: [{ output: 2 }],
-    lessEqual: [{ popVlan: true } as const, { output: 3 }],
-  },
-}
-
-// biome-ignore format: one row per line
-const rows: readonly (readonly [name: string, Match, readonly Action[]])[] = [
-  ['drop', ipv4Match, []],
-  ['output', ipv4Match, [{ output: 2 }]],
-  ['three outputs', ipv4Match, [{ output: 2 }, { output: 3 }, { output: 1 }]],
-  ['push_vlan', ipv4Match, [{ pushVlan: { vid: 7, pcp: 3 } }, { output: 2 }]],
-  ['push_vlan 802.1ad', ipv4Match, [{ pushVlan: { tpid: 0x88a8, vid: 4094, pcp: 0 } }, { output: 2 }]],
-  ['pop_vlan', ipv4Match, [{ popVlan: true }, { output: 2 }]],
-  ['pop_eth and push_eth', ipv4Match, [{ popEth: true }, { pushEth: { src: '02:00:00:00:00:01', dst: '02:00:00:00:00:02' } }, { output: 2 }]],
-  ['push_mpls', ipv4Match, [{ pushMpls: label }, { output: 2 }]],
-  ['two labels', ipv4Match, [{ pushMpls: label }, { pushMpls: { ...label, label: 0xfffff, bos: 0, etherType: 0x8848 } }, { output: 2 }]],
-  ['add_mpls before the L3 header', ipv4Match, [{ addMpls: { ...label, flags: 1 } }, { output: 2 }]],
-  ['add_mpls before the Ethernet header', ipv4Match, [{ addMpls: { ...label, flags: 0 } }, { pushEth: { src: '02:00:00:00:00:01' } }, { output: 2 }]],
-  ['pop_mpls', mplsMatch, [{ popMpls: 0x0800 }, { output: 2 }]],
-  ['pop_mpls to a label', mplsMatch, [{ popMpls: 0x8847 }, { popMpls: 0x0800 }, { output: 2 }]],
-  ['a whole label', mplsMatch, [set({ mpls: [{ label: 16, tc: 0, ttl: 9, bos: 0 }] }, { mpls: [{ label: 0xfffff, tc: 7, ttl: 0xff, bos: 1 }] }), { output: 2 }]],
-  ['a label’s TTL', mplsMatch, [set({ mpls: [{ ttl: 9 }] }, { mpls: [{ ttl: 0xff }] }), { output: 2 }]],
-  ['a label’s class', mplsMatch, [set({ mpls: [{ tc: 0 }] }, { mpls: [{ tc: 7 }] }), { output: 2 }]],
-  ['addresses of the frame', ipv4Match, [set({ ethernet: { src: '02:00:00:00:00:01', dst: '02:00:00:00:00:00' } }, { ethernet: { src: everyBit.mac, dst: 'ff:ff:ff:00:00:00' } }), { output: 2 }]],
-  ['IPv4', ipv4Match, [set({ ipv4: { src: '10.1.2.3', dst: '10.0.0.0', ttl: 9, tos: 0x10 } }, { ipv4: { src: everyBit.ipv4, dst: '255.255.0.0', ttl: 0xff, tos: 0xfc } }), { output: 2 }]],
-  ['IPv6', ipv6Match, [set({ ipv6: { src: 'fd00::1', dst: 'fd01::', hlimit: 9, tclass: 0xb8, label: 0x12345 } }, { ipv6: { src: everyBit.ipv6, dst: 'ffff::', hlimit: 0xff, tclass: 0xfc, label: 0xfffff } }), { output: 2 }]],
-  ['TCP', ipv4Match, [set({ tcp: { src: 1, dst: 0x0200 } }, { tcp: { src: 0xffff, dst: 0xff00 } }), { output: 2 }]],
-  ['UDP', ipv6Match, [set({ udp: { dst: 53 } }, { udp: { dst: 0xffff } }), { output: 2 }]],
-  ['a TTL less', ipv4Match, [{ decTtl: { action: [] } }, { output: 2 }]],
-  ['a hop less', ipv6Match, [{ decTtl: { action: [] } }, { decTtl: { action: [] } }, { output: 2 }]],
-  ['mark', ipv4Match, [{ set: { skbMark: 0xdeadbeef } }, { output: 2 }]],
-  ['bits of the mark', ipv4Match, [set({ skbMark: 5 }, { skbMark: 0xf }), { output: 2 }]],
-  ['priority', ipv4Match, [{ set: { skbPriority: 0x10002 } }, { output: 2 }]],
-  ['ct', ipv4Match, [{ ct: {} }, { output: 2 }]],
-  ['ct zone', ipv4Match, [{ ct: { zone: 65535 } }, { output: 2 }]],
-  ['ct commit', ipv4Match, [{ ct: { commit: true, mark: { value: 0x10, mask: 0xf0 }, labels: { value: 1n << 127n, mask: (1n << 127n) | 1n } } }, { output: 2 }]],
-  ['ct force', ipv4Match, [{ ct: { forceCommit: true } }, { output: 2 }]],
-  ['ct nat', ipv4Match, [{ ct: { nat: {} } }, { output: 2 }]],
-  ['ct snat', ipv4Match, [{ ct: { commit: true, nat: { src: true, ipMin: '10.0.0.1', ipMax: '10.0.0.9', protoMin: 1000, protoMax: 2000 } } }, { output: 2 }]],
-  ['ct snat to one', ipv4Match, [{ ct: { commit: true, nat: { src: true, ipMin: '10.0.0.1' } } }, { output: 2 }]],
-  ['ct dnat to a port', ipv4Match, [{ ct: { commit: true, nat: { dst: true, protoMin: 80 } } }, { output: 2 }]],
-  ['ct dnat, IPv6', ipv6Match, [{ ct: { commit: true, nat: { dst: true, ipMin: 'fd00::1', ipMax: 'fd00::ff' } } }, { output: 2 }]],
-  ['ct_clear', ipv4Match, [{ ctClear: true }, { output: 2 }]],
-  ['a tunnel', ipv4Match, [via({ id: 5n, src: '10.0.0.1', dst: '10.0.0.2', tos: 4, ttl: 64, tpDst: 4789, csum: true }), { output: 2 }]],
-  ['a tunnel without id', ipv4Match, [via({ dst: '10.0.0.2', ttl: 0 }), { output: 2 }]],
-  ['an IPv6 tunnel', ipv4Match, [via({ id: 0xffffffffn, ipv6Src: 'fd00::1', ipv6Dst: 'fd00::2', ttl: 255, tpDst: 6081 }), { output: 2 }]],
-  ['GENEVE options', ipv4Match, [via({ id: 5n, dst: '10.0.0.2', ttl: 64, geneve: Uint8Array.of(1, 2, 0x70, 1, 9, 9, 9, 9, 255, 255, 1, 2, 8, 7, 6, 5, 4, 3, 2, 1) }), { output: 2 }]],
-  ['GENEVE over IPv6', ipv4Match, [via({ id: 5n, ipv6Dst: 'fd00::2', ttl: 64, geneve: Uint8Array.of(1, 2, 0x70, 31, ...new Uint8Array(124).fill(3)) }), { output: 2 }]],
-  ['VXLAN group policy', ipv4Match, [via({ id: 5n, dst: '10.0.0.2', ttl: 64, vxlan: { gbp: 0x48ffff } }), { output: 2 }]],
-  ['ERSPAN 1', ipv4Match, [via({ id: 5n, dst: '10.0.0.2', ttl: 64, erspan: Uint8Array.of(1, 0, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0) }), { output: 2 }]],
-  ['ERSPAN 2', ipv4Match, [via({ id: 5n, dst: '10.0.0.2', ttl: 64, erspan: Uint8Array.of(2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0xf8) }), { output: 2 }]],
-  ['two tunnels', ipv4Match, [via({ id: 5n, dst: '10.0.0.2', ttl: 64 }), { output: 2 }, via({ id: 6n, ipv6Dst: 'fd00::2', ttl: 64 }), { output: 3 }]],
-  ['out of a tunnel', tunnelMatch, [{ output: 2 }, { output: 3 }]],
-  ['out of one tunnel and into another', tunnelMatch, [via({ id: 5n, dst: '10.0.0.2', ttl: 64 }), { output: 3 }]],
-  ['check_pkt_len', ipv4Match, [ways]],
-  ['check_pkt_len, dropped', ipv4Match, [{ checkPktLen: { size: 65535, greater: [], lessEqual: [{ output: 2 }] } }]],
-  ['psample', ipv4Match, [{ psample: { group: 7 } }, { output: 2 }]],
-  ['a copy of the packet as it is', ipv4Match, [{ clone: [{ output: 2 }] }, { output: 3 }]],
-  ['a copy at the end', ipv4Match, [{ output: 2 }, { sample: { probability: 0xffffffff, actions: [{ ctClear: true }, { output: 3 }] } }]],
-]
 
 /** Filters of others, as `tc` takes them; none of them is anything openvswitch has a word for. */
 // biome-ignore format: one row per line

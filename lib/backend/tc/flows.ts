@@ -1,30 +1,26 @@
-import type { Action } from '../../../types/action.js'
 import type { Backend, BackendOp, BackendResult, FlowView, Unmade } from '../../../types/backend.js'
 import type { Failure } from '../../../types/errors.js'
 import type { FlowId } from '../../../types/flow.js'
 import type { Choice } from '../../../types/policy.js'
 import type { Port } from '../../../types/port.js'
 import type { Transport } from '../../../types/transport.js'
-import { DpifError } from '../../errors.js'
-import { beginMessage, endMessage } from '../../netlink/message.js'
-import { messagesOf } from '../../netlink/reader.js'
 import { Writer } from '../../netlink/writer.js'
-import { ufidOfWords } from '../../ovs/ufid.js'
 import { inputFailure } from '../../ovs/view.js'
-import { hooks, tcMessage, types } from '../../tc/message.js'
-import { CounterColumns } from '../../memory/counters.js'
+import { types } from '../../tc/message.js'
+import type { CounterColumns } from '../../memory/counters.js'
 import { inSlices, throwFirst } from '../failure.js'
 import { idOf } from '../op.js'
 import { Answers, Batch, isGone, refusal } from './batch.js'
 import { type Attempt, type Create, Creation, handleTaken } from './create.js'
+import { describeFilter } from './describe.js'
+import { Dumps } from './dumps.js'
 import { Features } from './features.js'
-import { FilterFlow, monotonicMs } from './filter.js'
+import type { FilterFlow } from './filter.js'
 import { type FilterId, Identities, isOurs } from './identity.js'
 import { allOf, divide, isForOneLane, type Part } from './lanes.js'
 import { filterObjections, notReached, writeFilter } from './message.js'
-import type { Polices } from './meters.js'
+import { namesMeter, type Polices } from './meters.js'
 import { Ports } from './ports.js'
-import { sweepFilters } from './sweep.js'
 import { Qdiscs } from './qdisc.js'
 import { type Abilities, portObjection } from './action/index.js'
 
@@ -43,7 +39,7 @@ export class TcBackend implements Backend {
   readonly #creation: Creation
   // One for all lanes: a batch is written and read in one go, before anything is awaited.
   readonly #writer = new Writer(64 * 1024)
-  #columns: CounterColumns | undefined
+  readonly #dumps: Dumps
   readonly #lanes: number
   readonly #features: Features
   /** The batches on their way, and what is made of their answers. */
@@ -73,6 +69,7 @@ export class TcBackend implements Backend {
     const meters = polices === undefined ? {} : { meters: polices }
     this.#ports = new Ports({ ...abilities, ...meters, supports: this.#features })
     this.#creation = new Creation(this.#identities, this.#qdiscs, this.#ports, this.#features)
+    this.#dumps = new Dumps(transport, this.#ports, this.#identities)
     this.#lanes = lanes
   }
 
@@ -135,7 +132,7 @@ export class TcBackend implements Backend {
   async #learnChains(ifindex: number): Promise<void> {
     const port = this.#ports.byIfindex(ifindex)
     if (port !== undefined) {
-      for await (const flows of this.#dumpPort(port, false)) {
+      for await (const flows of this.#dumps.of(port, false)) {
         for (const { id, targets } of flows) this.#identities.chains.set(id, ifindex, targets)
       }
       this.#identities.chains.learned(ifindex)
@@ -247,21 +244,8 @@ export class TcBackend implements Backend {
     }
   }
 
-  async *sweep(): AsyncIterable<CounterColumns> {
-    const columns = this.#columns ?? new CounterColumns('tc', ufidOfWords)
-    // Another sweep meanwhile has to make do with columns of its own.
-    this.#columns = undefined
-    try {
-      for (const port of this.#ports.all()) {
-        if (portObjection(port) !== undefined) continue
-        for await (const page of this.#pages(port, true)) {
-          sweepFilters(page, columns)
-          yield columns
-        }
-      }
-    } finally {
-      this.#columns = columns
-    }
+  sweep(): AsyncIterable<CounterColumns> {
+    return this.#dumps.sweep()
   }
 
   /** A flow nobody told us of may have been put by another process: learns which flows the ports hold. */
@@ -421,45 +405,12 @@ export class TcBackend implements Backend {
     return [...filterObjections(flow, this.#ports), ...this.#creation.objections(flow)]
   }
 
-  async *dump({ terse }: { readonly terse: boolean }): AsyncIterable<readonly FilterFlow[]> {
-    for (const port of this.#ports.all()) {
-      if (portObjection(port) === undefined) yield* this.#dumpPort(port, terse)
-    }
+  filter(flow: FlowView, choice: Choice): string {
+    return describeFilter(flow, choice, this.#ports, this.#identities)
   }
 
-  /** Every flow on one port. What is seen on the way is remembered: identities and taken priorities. */
-  async *#dumpPort(port: Port, terse: boolean): AsyncIterable<readonly FilterFlow[]> {
-    for await (const page of this.#pages(port, terse)) {
-      // A page is taken in whole before anybody can act on it, so that nothing is remembered that was deleted meanwhile.
-      yield this.#takeIn(page, terse)
-    }
-  }
-
-  async *#pages(port: Port, terse: boolean): AsyncIterable<Uint8Array> {
-    const writer = new Writer(64)
-    const at = beginMessage(writer, types.GETTFILTER, 0)
-    tcMessage.header.write(writer, { ifindex: port.ifindex, parent: hooks.INGRESS })
-    tcMessage.body.write(writer, terse ? { dumpFlags: { value: 1, selector: 1 } } : {})
-    endMessage(writer, at)
-    try {
-      yield* this.#transport.dump('route', writer.take())
-    } catch (error) {
-      // A port can vanish at any time, and its filters with it.
-      if (!(error instanceof DpifError) || error.errno !== ENODEV) throw error
-    }
-  }
-
-  #takeIn(page: Uint8Array, terse: boolean): FilterFlow[] {
-    const now = monotonicMs()
-    const flows: FilterFlow[] = []
-    for (const message of messagesOf(page)) {
-      const flow = new FilterFlow(message, this.#ports, now, terse)
-      this.#identities.seen(flow.place, flow.isFlower)
-      if (!flow.isFlow) continue
-      this.#identities.set(flow.id, flow.place)
-      flows.push(flow)
-    }
-    return flows
+  dump({ terse }: { readonly terse: boolean }): AsyncIterable<readonly FilterFlow[]> {
+    return this.#dumps.all(terse)
   }
 
   async flush(): Promise<void> {
@@ -476,20 +427,12 @@ export class TcBackend implements Backend {
   async #flushPort(port: Port): Promise<void> {
     if (portObjection(port) !== undefined) return
     const ours: BackendOp[] = []
-    for await (const flows of this.#dumpPort(port, true)) {
+    for await (const flows of this.#dumps.of(port, true)) {
       for (const { id, place } of flows)
         if (isOurs(place.handle)) ours.push({ verb: 'del', id, wantStats: false })
     }
     await inSlices(ours, async (slice) => throwFirst(await this.operate(slice)))
   }
-}
-
-/** Whether a meter is named among actions, or in a list within one. */
-function namesMeter(actions: readonly Action[]): boolean {
-  return actions.some(({ meter, clone, sample, checkPktLen }) => {
-    const { greater = [], lessEqual = [] } = checkPktLen ?? {}
-    return meter !== undefined || [clone ?? [], sample?.actions ?? [], greater, lessEqual].some(namesMeter)
-  })
 }
 
 type Replace = BackendOp & { readonly verb: 'replace' }

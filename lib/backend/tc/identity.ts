@@ -71,6 +71,16 @@ export class Identities {
 
   /** A name for a new filter. Undefined when every priority of the port is taken by something else. */
   allocate(ifindex: number, protocol: number, chain: number): FilterId | undefined {
+    const prio = this.prioOf(ifindex, protocol)
+    if (prio === undefined) return undefined
+    this.#prioritiesOf(ifindex).set(prio, protocol)
+    const handle = this.#nextHandle
+    this.#nextHandle = handle >= LAST_HANDLE ? FIRST_HANDLE : handle + 1
+    return { ifindex, prio, protocol, handle, chain }
+  }
+
+  /** The priority that new filters of a protocol get on a port. Undefined when every one is taken by something else. */
+  prioOf(ifindex: number, protocol: number): number | undefined {
     const priorities = this.#prioritiesOf(ifindex)
     const wanted = preferred[protocol] ?? FIRST_FREE
     const fits = (prio: number) => !priorities.has(prio) || priorities.get(prio) === protocol
@@ -80,11 +90,7 @@ export class Identities {
     }
     for (let next = FIRST_FREE; prio === 0 && next <= LAST_PRIO; next++)
       if (!priorities.has(next)) prio = next
-    if (prio === 0) return undefined
-    priorities.set(prio, protocol)
-    const handle = this.#nextHandle
-    this.#nextHandle = handle >= LAST_HANDLE ? FIRST_HANDLE : handle + 1
-    return { ifindex, prio, protocol, handle, chain }
+    return prio === 0 ? undefined : prio
   }
 
   /** The kernel says that the priority of this name is somebody else's. */

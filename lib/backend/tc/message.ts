@@ -3,10 +3,10 @@ import type { Failure } from '../../../types/errors.js'
 import type { Choice } from '../../../types/policy.js'
 import type { Port } from '../../../types/port.js'
 import { beginMessage, endMessage } from '../../netlink/message.js'
-import type { Writer } from '../../netlink/writer.js'
+import { Writer } from '../../netlink/writer.js'
 import { ufidToBytes } from '../../ovs/ufid.js'
 import { jumpsOf } from '../../tc/action/index.js'
-import { filterFlags, flower } from '../../tc/flower.js'
+import { type FlowerBody, filterFlags, flower } from '../../tc/flower.js'
 import { writeMatch } from '../../tc/match.js'
 import { namesTunnel } from '../../tc/match-tunnel.js'
 import { filterInfo, hooks, tcMessage } from '../../tc/message.js'
@@ -81,6 +81,14 @@ function objectionsTo(
   return [...match, ...inPortObjections(flow, port), ...actions].map(({ code, path, reason, problem }) => {
     return { code, path, reason, message: `${path}: ${problem}`, backend: 'tc' }
   })
+}
+
+/** What a filter's message says, as the kernel will read it. */
+export function bodyOf({ write }: TranslatedFilter): FlowerBody {
+  const writer = new Writer(1024)
+  write(writer)
+  const bytes = writer.take()
+  return flower.read(bytes, 0, bytes.length)
 }
 
 /** Writes a message about one filter. */

@@ -1,3 +1,4 @@
+import type { Action } from '../../../types/action.js'
 import type { Failure } from '../../../types/errors.js'
 import type { MeterBand, MeterSpec, MeterUnit } from '../../../types/meter.js'
 import type { Exchange, MessageFailure, Transport } from '../../../types/transport.js'
@@ -252,4 +253,12 @@ function failureOf(attempt: string, failure: MessageFailure): Failure {
     return kernelFailure(attempt, failure, { backend: 'tc', code: 'NO_MODULE', hint })
   }
   return kernelFailure(attempt, failure, { backend: 'tc' })
+}
+
+/** Whether a meter is named among actions, or in a list within one. */
+export function namesMeter(actions: readonly Action[]): boolean {
+  return actions.some(({ meter, clone, sample, checkPktLen }) => {
+    const { greater = [], lessEqual = [] } = checkPktLen ?? {}
+    return meter !== undefined || [clone ?? [], sample?.actions ?? [], greater, lessEqual].some(namesMeter)
+  })
 }

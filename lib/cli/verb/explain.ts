@@ -1,4 +1,4 @@
-import { type Choice, type Failure, formatUfid } from '../../index.js'
+import { type Choice, formatUfid, type Verdict } from '../../index.js'
 import { portNumbers, putOp, readFlow, withDatapath } from '../flows.js'
 import { explanationJson, shapes, toJson } from '../json.js'
 import type { Verb } from '../verb.js'
@@ -7,11 +7,11 @@ export const explain: Verb = {
   name: 'explain',
   usage: '[DP] FLOW ACTIONS',
   summary:
-    'print where the policy would send FLOW, and for each backend what stands against it; nothing is put',
+    'print where the policy would send FLOW, and for each backend what stands against it, or how tc would put it; nothing is put',
   options: ['policy', 'json'],
   takes: [2, 3],
   writes: false,
-  json: `{ ufid, policy, reason, choices: [{ backend, skip?, objections: [FAILURE, …] }, …], others: [{ backend, objections }, …], backend (null: none would take it) },
+  json: `{ ufid, policy, reason, choices: [{ backend, skip?, objections: [FAILURE, …], filter? }, …], others: [{ backend, objections, filter? }, …], backend (null: none would take it) },
   FAILURE: ${shapes.failure}`,
   run: (call) =>
     withDatapath(call, async (dpif, [flow = '', actions = '']) => {
@@ -23,12 +23,12 @@ export const explain: Verb = {
       const { ufid, policy, placement, verdicts, others, backend } = explanation
       await out.line(formatUfid(ufid))
       await out.line(`policy ${policy}: ${placement.reason}`)
-      for (const [index, { objections }] of verdicts.entries()) {
+      for (const [index, verdict] of verdicts.entries()) {
         const name = choiceName(placement.choices[index] as Choice)
-        for (const line of linesOf(name, objections)) await out.line(line)
+        for (const line of linesOf(name, verdict)) await out.line(line)
       }
-      for (const { backend, objections } of others) {
-        for (const line of linesOf(`${backend}, which the policy does not name`, objections))
+      for (const verdict of others) {
+        for (const line of linesOf(`${verdict.backend}, which the policy does not name`, verdict))
           await out.line(line)
       }
       await out.line(backend === undefined ? 'would be refused' : `would go to ${backend}`)
@@ -38,8 +38,11 @@ export const explain: Verb = {
 const choiceName = ({ backend, skip }: Choice): string =>
   skip === undefined ? backend : `${backend} skip_${skip}`
 
-function linesOf(name: string, objections: readonly Failure[]): string[] {
-  if (objections.length === 0) return [`  ${name}: nothing is known to stand against it`]
+function linesOf(name: string, { objections, filter }: Verdict): string[] {
+  if (objections.length === 0) {
+    const lines = filter?.split('\n').map((line) => `    ${line}`) ?? []
+    return [`  ${name}: nothing is known to stand against it`, ...lines]
+  }
   return objections.map(({ code, reason, message }) => {
     return `  ${name}: ${message} (${reason === undefined ? code : `${code}, ${reason}`})`
   })
