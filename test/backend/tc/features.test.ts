@@ -59,7 +59,7 @@ t.test('who may put no filter is told so, and not that the kernel is too old', a
   const { transport, dpif } = await setUp(t)
   const EPERM = 1
   const end = transport.fault(({ protocol, type }) =>
-    protocol === 'route' && type !== types.GETTFILTER ? EPERM : undefined,
+    protocol === 'route' && (type === types.NEWQDISC || type === types.NEWTFILTER) ? EPERM : undefined,
   )
   const { declined } = await dpif.put({ key: tracked, actions: '2' })
   t.match(declined, [{ code: 'NO_PRIVILEGE' }])
