@@ -80,6 +80,7 @@ t.test('keys under masks of chance', async (t) => {
       const read = readParts([row], taker(writer.take()))
       const counts = bits !== codec.zero
       const [key, mask] = [read.key[part ?? ''], read.mask[part ?? '']]
+      const seen = maskId === undefined ? value : underMask(codec, value, bits)
       const fine = counts ? alike([key, mask], [seen, bits]) : alike(mask, codec.zero)
       cases.add(() => `${row.uapi}: ${String(fieldOf(of(value), row))}/${String(bits)}`, fine)
     }
