@@ -1,6 +1,7 @@
 import { mkdirSync, statfsSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { onOneProcessor } from './affinity.js'
 import { guestScript, mountRoot } from './guest.js'
 import { moduleFiles } from './modules.js'
 import { packagesMissing } from './packages.js'
@@ -30,6 +31,7 @@ export const uml: Target = {
     writeFileSync(init, initScript(guest), { mode: 0o755 })
     writeFileSync(guest, guestScript(job, dir, busybox(), '/dev/ttyS0', '/dev/ttyS1'), { mode: 0o755 })
     const argv = [
+      ...onOneProcessor(),
       ...xstatePrefix(),
       kernel.image,
       `mem=${MEMORY}`,
