@@ -83,6 +83,12 @@ export function settleHeap(): void {
   for (let turn = 0; turn < 2; turn++) collector()({ type: 'minor' })
 }
 
+/** Turns that do not count: few flows are over before the code is compiled, and pages of a dump have grown. */
+export const warmUps = (flows: number): number => Math.max(2, Math.min(5, Math.ceil(WARM / flows)))
+
+/** Flows until the code is warm. */
+const WARM = 100_000
+
 /** Bytes on the heap and beside it, after a collection. */
 export function memoryInUse(): { readonly heap: number; readonly external: number } {
   collectGarbage()

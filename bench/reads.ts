@@ -6,7 +6,7 @@ import { Baseline, compiled } from './baseline.js'
 import { isInstalled } from './beside.js'
 import { drive, type Errors } from './drive.js'
 import { environment } from './environment.js'
-import { calm, collectGarbage, ratios, summarize } from './measure.js'
+import { calm, collectGarbage, ratios, summarize, warmUps } from './measure.js'
 import type { Options, Question } from './options.js'
 import type { Progress } from './progress.js'
 import { type Beside, type Result, SCHEMA, type Stage } from './result.js'
@@ -61,6 +61,7 @@ async function measure(read: Read, options: Options, setup: Setup, progress: Pro
   const requests = await setup.transport.dumpsDuring(async () => {
     found = await read.read(dpif)
   })
+  for (let turn = 1; turn < warmUps(flows); turn++) await read.read(dpif)
   // The ports and their devices are listed before every dump; the flows are what it is about.
   const args = requests
     .filter(({ protocol, request }) =>

@@ -6,7 +6,7 @@ import { besides } from './beside.js'
 import { drive, type Errors, type MakeOps, segmentsOf, type Turn } from './drive.js'
 import { environment } from './environment.js'
 import { Latencies } from './histogram.js'
-import { calm, ratios, summarize } from './measure.js'
+import { calm, ratios, summarize, warmUps } from './measure.js'
 import type { Options, Question } from './options.js'
 import type { Progress } from './progress.js'
 import { type CurvePoint, type Observed, type Result, SCHEMA, type Stage } from './result.js'
@@ -27,8 +27,6 @@ export interface Write {
 
 /** Parts of a turn for the plot of cost against table size. */
 const SEGMENTS = 20
-/** Ops until the code is warm. */
-const WARM = 100_000
 /** Ops that are asked one at a time. */
 const SINGLES = 500
 const ONE_AT_A_TIME = { batch: 1, depth: 1 }
@@ -155,9 +153,7 @@ class Writes {
       await this.#turn(dpif)
     })
     const failed = [...this.#errors.values()].reduce((sum, count) => sum + count, 0)
-    // Few flows are over before the code is compiled.
-    const more = Math.min(5, Math.ceil(WARM / this.#options.flows)) - 1
-    for (let turn = 0; turn < more; turn++) await this.#turn(await this.#prepare())
+    for (let turn = 1; turn < warmUps(this.#options.flows); turn++) await this.#turn(await this.#prepare())
     // Errors of the turns that count are told, once for each turn.
     this.#errors.clear()
     return this.#options.flows - failed

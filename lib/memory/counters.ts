@@ -44,14 +44,29 @@ export class CounterColumns implements SweptPage {
     return words
   }
 
-  /** Empties the page and makes sure that `count` flows fit. */
-  begin(count: number): void {
+  /** Empties the page; its memory stays for the next one. */
+  clear(): void {
     this.count = 0
-    if (count <= this.used.length) return
-    this.ids = new Int32Array(count * 4)
-    this.packets = new BigUint64Array(count)
-    this.bytes = new BigUint64Array(count)
-    this.used = new Float64Array(count)
+  }
+
+  /** Makes room for one more flow, with whatever counters lay there before, and answers its index. */
+  add(): number {
+    if (this.count === this.used.length) this.#grow()
+    return this.count++
+  }
+
+  /** Twice as large as before: memory nobody writes to is not asked for. */
+  #grow(): void {
+    const room = Math.max(FIRST_ROOM, this.count * 2)
+    const { ids, packets, bytes, used } = this
+    this.ids = new Int32Array(room * 4)
+    this.packets = new BigUint64Array(room)
+    this.bytes = new BigUint64Array(room)
+    this.used = new Float64Array(room)
+    this.ids.set(ids)
+    this.packets.set(packets)
+    this.bytes.set(bytes)
+    this.used.set(used)
     this.#packetHalves = new Uint32Array(this.packets.buffer)
     this.#byteHalves = new Uint32Array(this.bytes.buffer)
   }
@@ -85,6 +100,8 @@ export class CounterColumns implements SweptPage {
     this.used[index] = this.used[last] as number
   }
 }
+
+const FIRST_ROOM = 64
 
 /** Where the lower and the upper half of a 64-bit number lie. */
 const LOW = new Uint32Array(new BigUint64Array([1n]).buffer)[0] === 1 ? 0 : 1

@@ -6,16 +6,20 @@ const ufid = (n: number) => `${n.toString(16).padStart(8, '0')}-f000-4000-8000-f
 
 function filled(count: number): CounterColumns {
   const page = new CounterColumns('ovs', ufidOfWords)
-  page.begin(count)
+  fill(page, count)
+  return page
+}
+
+function fill(page: CounterColumns, count: number): void {
+  page.clear()
   for (let n = 0; n < count; n++) {
+    t.equal(page.add(), n)
     const { w0, w1, w2, w3 } = new ParsedUfid(ufid(n))
     page.setId(n, w0, w1, w2, w3)
     page.setPackets(n, n, 1)
     page.setBytes(n, -1, n)
     page.used[n] = n / 2
-    page.count++
   }
-  return page
 }
 
 t.test('a page holds 64-bit counters in halves', async (t) => {
@@ -49,9 +53,14 @@ t.test('a flow that is dropped makes room for the last one', async (t) => {
 t.test('a page is used again, and grows when it has to', async (t) => {
   const page = filled(2)
   const { packets } = page
-  page.begin(1)
-  t.equal(page.count, 0)
+  fill(page, 1)
   t.equal(page.packets, packets)
-  page.begin(50)
-  t.equal(page.packets.length, 50)
+  fill(page, 1000)
+  t.equal(page.count, 1000)
+  for (const n of [0, 1, 500, 999]) {
+    t.equal(page.ufid(n), ufid(n))
+    t.equal(page.packets[n], 2n ** 32n + BigInt(n))
+    t.equal(page.bytes[n], BigInt(n) * 2n ** 32n + 0xffff_ffffn)
+    t.equal(page.used[n], n / 2)
+  }
 })

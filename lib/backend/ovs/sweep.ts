@@ -9,10 +9,10 @@ const { ids } = flowFamily.body
 /** Reads ids and counters out of a page of a terse dump; everything else is passed over. */
 export function sweepFlows(page: Uint8Array, into: CounterColumns): void {
   const words = new Words(page)
-  into.begin(Math.floor(words.length / HEADERS))
+  into.clear()
   for (let start = 0; start < words.length; ) {
     const end = words.messageEnd(start, HEADERS)
-    const index = into.count++
+    const index = into.add()
     into.setPackets(index, 0, 0)
     into.setBytes(index, 0, 0)
     into.used[index] = 0

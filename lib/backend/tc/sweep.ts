@@ -18,7 +18,7 @@ const FLOWER = new Words(new TextEncoder().encode('flower\0\0'))
  */
 export function sweepFilters(page: Uint8Array, into: CounterColumns): void {
   const words = new Words(page)
-  into.begin(Math.floor(words.length / HEADERS))
+  into.clear()
   for (let start = 0; start < words.length; ) {
     const end = words.messageEnd(start, HEADERS)
     let isOurs = words.at(start + HANDLE) !== 0
@@ -81,7 +81,7 @@ function sweepActions(words: Words, from: number, end: number, into: CounterColu
     action = padded(actionEnd)
   }
   if (cookie === 0) return
-  const index = into.count++
+  const index = into.add()
   into.setId(index, words.at(cookie), words.at(cookie + 4), words.at(cookie + 8), words.at(cookie + 12))
   const packets = software.packets + hardware.packets
   into.setPackets(index, packets % 2 ** 32, Math.floor(packets / 2 ** 32))
