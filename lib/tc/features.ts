@@ -20,6 +20,7 @@ export const features = {
   ctReply:      { since: '5.12', proof: 'TCA_FLOWER_KEY_CT_FLAGS_REPLY', doc: 'The conntrack states inv and rpl.' },
   numOfVlans:   { since: '5.19', proof: 'TCA_FLOWER_KEY_NUM_OF_VLANS', doc: 'How many VLAN tags there are.' },
   encFlags:     { since: '6.11', proof: 'TCA_FLOWER_KEY_ENC_FLAGS', doc: 'The tunnel flags df, csum and oam.' },
+  ctHelper:     { since: '6.2', proof: 'TCA_CT_HELPER_FAMILY', doc: 'Conntrack helpers in an action.' },
   tunnelNoFrag: { since: '6.4', proof: 'TCA_TUNNEL_KEY_NO_FRAG', doc: 'The tunnel flag df in an action.' },
   // Kernels before set all bits but these in key and mask alike, and match nothing (also fixed in 6.1.120, 6.6.66 and 6.12.5).
   erspanV2:     { since: '6.13', doc: 'ERSPAN version 2: direction and hardware id.' },

@@ -41,6 +41,7 @@ const labelMask = { label: 0xfffff, tc: 0, ttl: 0, bos: 0 }
 
 const inSoftware = { flags: filterFlags.SKIP_HW }
 
+const AF_INET = 2
 const MPLS = 0x8847
 /** OVS_CS_F_*. */
 const NEW_TRACKED = 0x21
@@ -113,6 +114,12 @@ export const probes: readonly FeatureProbe[] = [
   ),
   match('encFlags', { tunnel: { ...tunnel, df: true } }, { tunnel: { ...tunnelMask, df: true } }, (found) =>
     found.has(encFlags.mask.id),
+  ),
+  // Without a name nothing is looked up, and no helper's module loaded (tcf_ct_fill_params(), net/sched/act_ct.c).
+  action(
+    'ctHelper',
+    { kind: 'ct', options: { parms: { action: verdicts.PIPE }, flags: 0, helperFamily: AF_INET } },
+    (found) => found.kind === 'ct',
   ),
   action(
     'tunnelNoFrag',

@@ -21,7 +21,7 @@ export const ownMac = '02:00:00:00:00:10'
 /** Everything a backend may come to know. */
 export const everything: Abilities = {
   chains: true,
-  supports: new Set(['tunnelNoFrag']),
+  supports: new Set(['tunnelNoFrag', 'ctHelper']),
   meters: {
     indexOf: (meter) => (meter < 8 ? 0x10000000 + meter : undefined),
     meterOf: (index) => (index >= 0x10000000 && index < 0x10000008 ? index - 0x10000000 : undefined),

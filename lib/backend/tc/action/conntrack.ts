@@ -14,6 +14,8 @@ export const translateCt: Translate<CtAction> = (ct, translation, { path }) => {
       translation.refuse(`${path}.${part}`, 'NO_TC_ACTION', problem)
   }
   const { commit, forceCommit, zone = 0, mark, labels, nat, helper } = ct
+  if (helper !== undefined && !translation.abilities.supports?.has('ctHelper'))
+    translation.refuse(`${path}.helper`, 'NEEDS_KERNEL', 'TC knows helpers since Linux 6.2')
   const commits = commit || forceCommit
   for (const part of ['mark', 'labels'] as const) {
     if (ct[part] === undefined) continue
@@ -28,7 +30,7 @@ export const translateCt: Translate<CtAction> = (ct, translation, { path }) => {
     ...(mark === undefined ? {} : { mark: mark.value, markMask: mark.mask }),
     ...(labels === undefined ? {} : { labels: labels.value, labelsMask: labels.mask }),
     ...(nat === undefined ? {} : translateNat(nat, Boolean(commits), translation, `${path}.nat`)),
-    ...(helper === undefined ? {} : translateHelper(helper, translation, path)),
+    ...(helper === undefined ? {} : translateHelper(helper, translation)),
   }
   translation.push({ kind: 'ct', options })
 }
@@ -82,7 +84,7 @@ const AF_INET = 2
 const AF_INET6 = 10
 
 /** openvswitch looks the helper up by the key's IP version and protocol; TC wants to be told. */
-function translateHelper(helper: string, { packet, inner }: Translation, _path: string): CtOptions {
+function translateHelper(helper: string, { packet, inner }: Translation): CtOptions {
   const { proto: helperProto = 0 } = inner.key.ipv4 ?? inner.key.ipv6 ?? {}
   return { helper, helperFamily: packet.etherType === 0x86dd ? AF_INET6 : AF_INET, helperProto }
 }
