@@ -9,21 +9,24 @@ import {
   parseActions,
   parseKey,
   preferTc,
+  tcOnly,
 } from '../lib/index.js'
+import { HEADER_SIZE } from '../lib/netlink/message.js'
 import { Writer } from '../lib/netlink/writer.js'
 import { flowKey } from '../lib/ovs/key.js'
 import { features } from '../lib/tc/features.js'
+import { prioAndProtocol, tcMessage, types } from '../lib/tc/message.js'
 import { SimulatedKernel, type SimulatedKernelOptions } from '../lib/testing/index.js'
-import type { FlowKey } from '../types/flow.js'
+import type { FlowKey, Ufid } from '../types/flow.js'
 
 // What others get wrong, through the front door: rows of the list of weak points in the reference, each by its number and its subject.
 // Those about the translation of actions are in backend/tc/weaknesses.test.ts.
 
-async function setUp(t: Test, options?: SimulatedKernelOptions) {
+async function setUp(t: Test, options?: SimulatedKernelOptions, policy = preferTc()) {
   const transport = new SimulatedKernel(options)
   for (const name of ['eth0', 'eth1']) transport.addDevice(name)
   await createDatapath('dp0', { transport })
-  const dpif = await openDpif({ datapath: 'dp0', policy: preferTc(), transport })
+  const dpif = await openDpif({ datapath: 'dp0', policy, transport })
   t.teardown(() => dpif.close())
   for (const name of ['eth0', 'eth1']) await dpif.addPort(name)
   const dumped = async () => {
@@ -32,14 +35,93 @@ async function setUp(t: Test, options?: SimulatedKernelOptions) {
       flows.push({ backend: flow.backend, text: formatKey(flow.key, flow.mask) })
     return flows
   }
-  return { dpif, dumped }
+  return { transport, dpif, dumped }
 }
+
+const ENOSPC = 28
+const EBUSY = 16
 
 /** Where a flow went, and what kept it from TC. */
 const fate = ({ backend, error, declined = [] }: OpResult) =>
   error?.code ?? [backend, ...declined.map(({ path, reason }) => `${path} ${reason}`)].join(', ')
 
 const flow = (match: string): FlowSpec => ({ key: `recirc_id(0),in_port(1),eth(),${match}`, actions: '2' })
+
+const named = (match: string): FlowSpec & { readonly ufid: Ufid } => ({
+  ...flow(match),
+  ufid: '00000001-0000-4000-8000-000000000001',
+})
+
+t.test('3: the source port of a tunnel is read back as what it is', async (t) => {
+  const { dpif, dumped } = await setUp(t)
+  const tunnel = 'tunnel(tun_id=5,dst=10.0.0.1,tp_src=4789,flags(+key))'
+  t.equal((await dpif.put(flow(`eth_type(0x0800),${tunnel},ipv4(frag=no)`))).backend, 'tc')
+  const [kept] = await dumped()
+  t.match(kept?.text, /tp_src=4789/)
+  t.notMatch(kept?.text, /tp_dst/)
+})
+
+t.test('4: a flow is replaced where it is, and stays when that fails', async (t) => {
+  const { transport, dpif } = await setUp(t, {}, tcOnly())
+  const spec = named('eth_type(0x0800),ipv4(frag=no)')
+  t.equal((await dpif.put(spec)).backend, 'tc')
+  const sent: number[] = []
+  let fails = false
+  transport.fault(({ protocol, type }) => {
+    if (protocol === 'route') sent.push(type)
+    return fails && type === types.NEWTFILTER ? ENOSPC : undefined
+  })
+  t.equal(fate(await dpif.put({ ...spec, actions: '1' }, { mode: 'modify' })), 'tc')
+  t.notOk(sent.includes(types.DELTFILTER), 'nothing was deleted for it')
+  fails = true
+  t.equal(fate(await dpif.put({ ...spec, actions: '2' }, { mode: 'modify' })), 'NO_SPACE')
+  for await (const { ufid, actions } of dpif.dump())
+    t.same([ufid, formatActions(actions)], [spec.ufid, '1'], 'as it was')
+})
+
+t.test('5: when the old filter cannot be deleted, there are no two of one ufid', async (t) => {
+  const { transport, dpif } = await setUp(t, {}, tcOnly())
+  const spec = named('eth_type(0x0800),ipv4(frag=no)')
+  t.equal((await dpif.put(spec)).backend, 'tc')
+  let refused = 0
+  transport.fault(({ type }) => (type === types.DELTFILTER && refused++ === 0 ? EBUSY : undefined))
+  const changed = await dpif.put({ ...spec, ...flow('eth_type(0x0806),arp()') }, { mode: 'modify' })
+  t.equal(refused, 2, 'the new one was taken back')
+  t.equal(changed.error?.code, 'BUSY')
+  const etherTypes = async () => {
+    const found = []
+    for await (const { key } of dpif.dump()) found.push(key.etherType)
+    return found
+  }
+  t.same(await etherTypes(), [0x0800], 'as it was')
+  t.equal((await dpif.del(spec)).error, undefined)
+  t.same(await etherTypes(), [])
+})
+
+t.test('6: masks cost no priorities, so there is no end to them', async (t) => {
+  const { transport, dpif } = await setUp(t)
+  const priorities = new Set<number>()
+  transport.fault(({ type, bytes }) => {
+    if (type === types.NEWTFILTER)
+      priorities.add(prioAndProtocol(tcMessage.header.take(bytes, HEADER_SIZE).info ?? 0).prio)
+    return undefined
+  })
+  const puts = Array.from({ length: 1000 }, (_, n) => {
+    const bits = `${(n + 1) >> 8}.${(n + 1) & 0xff}`
+    return {
+      op: 'put' as const,
+      ...flow(`eth_type(0x0800),ipv4(src=10.1.${bits},dst=0.0.${bits}/0.0.${bits},frag=no)`),
+    }
+  })
+  t.same(new Set((await dpif.operate(puts)).map(fate)), new Set(['tc']))
+  t.equal(priorities.size, 1)
+})
+
+t.test('9: IP protocol 0 is matched', async (t) => {
+  const { dpif, dumped } = await setUp(t)
+  t.equal((await dpif.put(flow('eth_type(0x0800),ipv4(proto=0,frag=no)'))).backend, 'tc')
+  t.match(await dumped(), [{ backend: 'tc', text: /proto=0[,)]/ }])
+})
 
 t.test('10: a mask TC cannot hold is refused, and kept as it is in openvswitch', async (t) => {
   const { dpif, dumped } = await setUp(t)
@@ -66,6 +148,19 @@ t.test('10: a mask TC cannot hold is refused, and kept as it is in openvswitch',
   const proto = flow(partial[0]?.[0] as string)
   t.match(fate(await dpif.put(proto)), /^ovs, /)
   t.match(await dumped(), [{ backend: 'ovs', text: /proto=6\/0xf/ }])
+})
+
+t.test('16: a connection state is reported as it was asked for', async (t) => {
+  const { dpif, dumped } = await setUp(t)
+  t.equal((await dpif.put(flow('ct_state(-new+est+trk),eth_type(0x0800),ipv4(frag=no)'))).backend, 'tc')
+  t.match(await dumped(), [{ backend: 'tc', text: /ct_state\(-new\+est\+trk\)/ }])
+})
+
+t.test('17: labels are reported with their mask', async (t) => {
+  const { dpif, dumped } = await setUp(t)
+  const labels = 'eth_type(0x8847),mpls(label=5,tc=0/0,ttl=0/0,bos=1)'
+  t.equal((await dpif.put(flow(labels))).backend, 'tc')
+  t.match(await dumped(), [{ backend: 'tc', text: /mpls\(label=5\/0xfffff,tc=0\/0,ttl=0\/0x0,bos=1\/1\)/ }])
 })
 
 t.test('18: of a VLAN tag only what is matched is reported as matched', async (t) => {

@@ -64,6 +64,13 @@ export class Chains {
     })
   }
 
+  /** The chains a flow leads to. */
+  targets(flow: FlowWords): readonly number[] {
+    const at = this.#byFlow.size === 0 ? -1 : this.#byFlow.find(flow)
+    if (at < 0) return []
+    return [1, 2].map((word) => this.#byFlow.word(at, word)).filter((chain) => chain !== 0)
+  }
+
   forget(flow: FlowWords): void {
     if (this.#byFlow.size === 0) return
     const at = this.#byFlow.find(flow)

@@ -152,26 +152,40 @@ export class TcBackend implements Backend {
 
   /**
    * Changes a flow whose filter cannot be changed in place: the new one is put under another name, and only then the old one is
-   * deleted.
+   * deleted. Where that fails the new one goes again, so that there are never two of one flow.
    */
-  async #putAnew({ flow, choice }: Replace): Promise<BackendResult> {
+  async #putAnew(op: Replace): Promise<BackendResult> {
+    const { flow, choice } = op
     const old = this.#identities.get(flow) as FilterId
-    this.#identities.delete(flow)
+    const giveBack = this.#identities.setAside(flow, old)
     try {
       const [created] = await this.operate([{ verb: 'create', flow, choice }])
       if (created?.error !== undefined) {
-        this.#identities.set(flow, old)
+        giveBack()
         return created
       }
     } catch (error) {
-      this.#identities.set(flow, old)
+      giveBack()
       throw error
     }
     const batch = new Batch(this.#writer)
     const before = batch.add((writer) => writeFilter(writer, types.GETTFILTER, 0, old))
-    batch.add((writer) => writeFilter(writer, types.DELTFILTER, 0, old))
+    const at = batch.add((writer) => writeFilter(writer, types.DELTFILTER, 0, old))
     const answers = new Answers(await batch.send(this.#transport), this.#ports)
-    return { ...answers.stats(before), restarted: true }
+    const failure = answers.failure(at)
+    if (failure === undefined || isGone(failure)) return { ...answers.stats(before), restarted: true }
+    await this.#takeBack(flow)
+    giveBack()
+    return { error: refusal(op, failure) }
+  }
+
+  /** Deletes a filter that was just put. */
+  async #takeBack(flow: FlowView): Promise<void> {
+    const put = this.#identities.get(flow)
+    if (put === undefined) return
+    const batch = new Batch(this.#writer)
+    batch.add((writer) => writeFilter(writer, types.DELTFILTER, 0, put))
+    await batch.send(this.#transport)
   }
 
   /**

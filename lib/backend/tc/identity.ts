@@ -64,6 +64,17 @@ export class Identities {
     this.chains.forget(id)
   }
 
+  /** Takes away the name of a flow that gets another one. What is answered gives it back, with the chains the flow leads to. */
+  setAside(id: FlowWords, old: FilterId): () => void {
+    const targets = this.chains.targets(id)
+    this.delete(id)
+    return () => {
+      this.delete(id)
+      this.set(id, old)
+      this.chains.set(id, old.ifindex, targets)
+    }
+  }
+
   /** A filter was seen on a port, whoever put it: its priority is taken. */
   seen({ ifindex, prio, protocol }: FilterId, isFlower: boolean): void {
     this.#prioritiesOf(ifindex).set(prio, isFlower ? protocol : undefined)
