@@ -32,43 +32,68 @@ export interface Task {
   step: Step | undefined
 }
 
-/** New flows for one backend, which mostly take one question. */
+/** New flows for one backend, which mostly take one question: where they are in their chunk. */
 export interface Fresh {
   readonly choice: Choice
-  readonly flows: FlowView[]
-  /** Where the flows are in their chunk. */
-  readonly positions: number[]
+  readonly positions: Int32Array
+  count: number
 }
 
 /**
  * Ops that are read, decided and encoded in one go, while the kernel works on the ones before. New flows are kept column by
- * column, since they are many and an object each would cost more.
+ * column, since they are many and an object each would cost more. The columns are made as long as they can get: an array that grows is
+ * copied again and again, which was most of the garbage of a put.
  */
 export class Chunk {
-  readonly puts: FlowView[] = []
+  readonly puts: FlowView[]
   /** What the flows came from. */
-  readonly ops: PutOp[] = []
-  readonly runs: Run[] = []
-  readonly indexes: number[] = []
+  readonly ops: PutOp[]
+  readonly runs: Run[]
+  readonly indexes: number[]
   /** What the policy said of each. */
-  readonly orders: (readonly Choice[])[] = []
+  readonly orders: (readonly Choice[])[]
   readonly tasks: Task[] = []
   /** Deletions that are done with when the batch is. */
   deletions = 0
+  #putCount = 0
+
+  /** Room for so many puts. */
+  constructor(room: number) {
+    this.puts = new Array(room)
+    this.ops = new Array(room)
+    this.runs = new Array(room)
+    this.indexes = new Array(room)
+    this.orders = new Array(room)
+  }
 
   get size(): number {
-    return this.puts.length + this.tasks.length
+    return this.#putCount + this.tasks.length
+  }
+
+  add(flow: FlowView, op: PutOp, run: Run, index: number): void {
+    const at = this.#putCount++
+    this.puts[at] = flow
+    this.ops[at] = op
+    this.runs[at] = run
+    this.indexes[at] = index
+  }
+
+  /** No more puts are added. */
+  seal(): this {
+    for (const column of [this.puts, this.ops, this.runs, this.indexes, this.orders])
+      column.length = this.#putCount
+    return this
   }
 }
 
 export const isSame = (a: Choice, b: Choice): boolean =>
   a === b || (a.backend === b.backend && a.skip === b.skip)
 
-/** The group of the new flows with that choice. */
-export function groupFor(groups: Fresh[], choice: Choice): Fresh {
+/** The group of the new flows with that choice, with room for `room` of them. */
+export function groupFor(groups: Fresh[], choice: Choice, room: number): Fresh {
   let group = groups.find((known) => isSame(known.choice, choice))
   if (group === undefined) {
-    group = { choice, flows: [], positions: [] }
+    group = { choice, positions: new Int32Array(room), count: 0 }
     groups.push(group)
   }
   return group

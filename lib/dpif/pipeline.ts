@@ -82,18 +82,32 @@ export class Pipeline {
 
   /** What can begin now, each on a flow of its own. Empty when all that is left has to wait. */
   #nextChunk(): Chunk {
-    const chunk = new Chunk()
+    const chunk = new Chunk(this.#unread())
     for (const task of this.#ready.splice(0)) this.#add(task, chunk)
+    this.#fill(chunk)
+    return chunk.seal()
+  }
+
+  /** How many ops wait to be read, as far as a chunk has room. */
+  #unread(): number {
+    let count = 0
+    for (const run of this.#runs) {
+      count += run.ops.length - run.read
+      if (count >= CHUNK) return CHUNK
+    }
+    return count
+  }
+
+  #fill(chunk: Chunk): void {
     let room = CHUNK - chunk.size
     for (let run = this.#runs[0]; run !== undefined && room > 0; run = this.#runs[0]) {
       while (!run.isRead && !run.hasFailed && room > 0) {
         // It may want the match of a flow whose deletion is not even asked for.
-        if (this.#deletions > chunk.deletions && isPut(run.ops[run.read])) return chunk
+        if (this.#deletions > chunk.deletions && isPut(run.ops[run.read])) return
         room -= this.#read(run, run.read++, chunk)
       }
       if (run.isRead || run.hasFailed) this.#runs.shift()
     }
-    return chunk
   }
 
   /** Reads one op, and answers how much room it takes. What cannot be read fails alone. */
@@ -118,10 +132,7 @@ export class Pipeline {
         return room
       }
       run.begin()
-      chunk.puts.push(flow)
-      chunk.ops.push(op)
-      chunk.runs.push(run)
-      chunk.indexes.push(index)
+      chunk.add(flow, op, run, index)
       return room
     } catch (error) {
       this.#refuse(run, index, error)
@@ -227,28 +238,28 @@ export class Pipeline {
       const flow = puts[position] as FlowView
       const run = runs[position] as Run
       if (run.hasFailed) {
-        orders.push([])
+        orders[position] = nowhere
         this.#drop(run, indexes[position] as number, flow)
         continue
       }
       const order = decide(this.#engine.context, flow)
       if ('error' in order) {
-        orders.push([])
+        orders[position] = nowhere
         this.#finish(run, indexes[position] as number, flow, { ufid: flow.ufid, error: order.error })
         continue
       }
-      orders.push(order.choices)
+      orders[position] = order.choices
       const choice = order.choices[0] as Choice
-      if (last === undefined || !isSame(choice, last.choice)) last = groupFor(groups, choice)
-      last.flows.push(flow)
-      last.positions.push(position)
+      if (last === undefined || !isSame(choice, last.choice)) last = groupFor(groups, choice, puts.length)
+      last.positions[last.count++] = position
     }
     return groups
   }
 
   /** Puts new flows; those that were refused go on with a plan. */
-  async #create(chunk: Chunk, { choice, flows, positions }: Fresh, next: Task[]): Promise<void> {
+  async #create(chunk: Chunk, { choice, positions, count }: Fresh, next: Task[]): Promise<void> {
     const { backend } = choice
+    const flows = count === chunk.puts.length ? chunk.puts : pick(chunk.puts, positions, count)
     const unmade = await (this.#engine.backends.get(backend) as Backend).create(flows, choice)
     const { ops, runs, indexes, orders } = chunk
     let refusal = 0
@@ -353,6 +364,13 @@ function begun(task: Task): Task {
   return task
 }
 
+function pick(flows: readonly FlowView[], positions: Int32Array, count: number): FlowView[] {
+  const picked: FlowView[] = new Array(count)
+  for (let turn = 0; turn < count; turn++) picked[turn] = flows[positions[turn] as number] as FlowView
+  return picked
+}
+
+const nowhere: readonly Choice[] = []
 const modes: ReadonlySet<PutMode> = new Set(['create', 'modify', 'upsert'])
 const noStats = { packets: 0n, bytes: 0n, used: 0, tcpFlags: 0 }
 

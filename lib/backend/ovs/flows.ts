@@ -105,20 +105,22 @@ export class OvsBackend implements Backend {
   ): Promise<Sent> {
     const family = await this.#id(flowFamily)
     const writer = this.#writer
-    const sent: number[] = []
+    const sent: number[] = new Array(list.length)
+    let count = 0
     const unmade: Unmade[] = []
     for (let index = 0; index < list.length; index++) {
       const start = writer.length
       try {
         write(family, list[index] as Entry)
-        sent.push(index)
+        sent[count++] = index
       } catch (error) {
         // A value that does not fit its field is found when it is written.
         writer.truncate(start)
         unmade.push({ index, error: failureOrReset(error, writer) })
       }
     }
-    if (sent.length === 0) return { sent, unmade, replies: new Uint8Array(0) }
+    sent.length = count
+    if (count === 0) return { sent, unmade, replies: new Uint8Array(0) }
     // A batch is read before the call returns, so the next one can be written while the kernel works on it.
     const exchange = this.#transport.exchange('generic', writer.view())
     writer.reset()

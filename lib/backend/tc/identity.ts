@@ -93,12 +93,11 @@ export class Identities {
   /** The priority that new filters of a protocol get on a port. Undefined when every one is taken by something else. */
   prioOf(ifindex: number, protocol: number): number | undefined {
     const priorities = this.#prioritiesOf(ifindex)
-    const wanted = preferred[protocol] ?? FIRST_FREE
-    const fits = (prio: number) => !priorities.has(prio) || priorities.get(prio) === protocol
-    let prio = fits(wanted) && wanted !== FIRST_FREE ? wanted : 0
-    if (prio === 0) {
-      for (const [taken, by] of priorities) if (by === protocol && taken >= FIRST_FREE) prio = taken
-    }
+    const wanted = preferred[protocol]
+    if (wanted !== undefined && (!priorities.has(wanted) || priorities.get(wanted) === protocol))
+      return wanted
+    let prio = 0
+    for (const [taken, by] of priorities) if (by === protocol && taken >= FIRST_FREE) prio = taken
     for (let next = FIRST_FREE; prio === 0 && next <= LAST_PRIO; next++)
       if (!priorities.has(next)) prio = next
     return prio === 0 ? undefined : prio
