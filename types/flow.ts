@@ -268,12 +268,14 @@ export interface FlowKey {
 /** Counters of a flow. */
 export interface FlowStats {
   readonly packets: bigint
-  /** Bytes, with the Ethernet header in openvswitch, without it in TC software. */
+  /** Bytes, with the Ethernet header, wherever they were counted. */
   readonly bytes: bigint
   /** When a packet last hit the flow: milliseconds on CLOCK_MONOTONIC, 0 for never. */
   readonly used: number
   /** OR of the TCP flags seen (low 8 bits). Always 0 in TC, which keeps none. */
   readonly tcpFlags: number
+  /** What of that a device has counted; the rest was software. Only of a flow that is in hardware (TCA_STATS_BASIC_HW, Linux 5.4). */
+  readonly hardware?: { readonly packets: bigint; readonly bytes: bigint }
 }
 
 /** Key and mask as a flow's match; without a mask every attribute of the key is matched exactly. */

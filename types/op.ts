@@ -75,6 +75,11 @@ export interface Flow {
   readonly backend: BackendName
   /** True when a device has taken the flow (`in_hw`). */
   readonly offloaded: boolean
+  /**
+   * True when a device says that it has the flow, and software has counted packets of it all the same. A filter begins to count when it
+   * is put, which is when the device takes it: so packets get past the device, or it has lost the flow.
+   */
+  readonly suspect: boolean
 }
 
 /** Why a backend did not take a flow. */

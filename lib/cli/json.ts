@@ -12,13 +12,14 @@ export function toJson(value: unknown): string {
 }
 
 /** Counters, with the time since the last use in place of a clock that nobody else reads. */
-export function statsJson({ packets, bytes, used, tcpFlags }: FlowStats, now: number): object {
-  return { packets, bytes, idleMs: used === 0 ? null : Math.max(0, Math.round(now - used)), tcpFlags }
+export function statsJson({ packets, bytes, used, tcpFlags, hardware }: FlowStats, now: number): object {
+  const idleMs = used === 0 ? null : Math.max(0, Math.round(now - used))
+  return { packets, bytes, idleMs, tcpFlags, ...(hardware === undefined ? {} : { hardware }) }
 }
 
 export function flowJson(flow: Flow, now: number): object {
-  const { ufid, ufidPresent, backend, offloaded, key, mask, actions, stats } = flow
-  return { ufid, ufidPresent, backend, offloaded, key, mask, actions, stats: statsJson(stats, now) }
+  const { ufid, ufidPresent, backend, offloaded, suspect, key, mask, actions, stats } = flow
+  return { ufid, ufidPresent, backend, offloaded, suspect, key, mask, actions, stats: statsJson(stats, now) }
 }
 
 /** A failure may be an exception, whose message JSON would leave out. */
@@ -58,8 +59,8 @@ function verdictJson(
 
 // The shapes as help prints them.
 export const shapes = {
-  stats: '{ packets, bytes, idleMs (null: never used), tcpFlags }',
+  stats: '{ packets, bytes, idleMs (null: never used), tcpFlags, hardware?: { packets, bytes } }',
   failure: '{ code, reason?, message, errno?, backend?, kernel?, path? }',
   result: '{ ufid, backend?, error?: FAILURE, declined?: [FAILURE, …], stats?: STATS }',
-  flow: '{ ufid, ufidPresent, backend: "ovs"|"tc", offloaded, key, mask, actions, stats: STATS }',
+  flow: '{ ufid, ufidPresent, backend: "ovs"|"tc", offloaded, suspect, key, mask, actions, stats: STATS }',
 } as const

@@ -210,4 +210,8 @@ export class CarriedFlow implements Flow {
   get offloaded(): boolean {
     return this.#flow.offloaded
   }
+
+  get suspect(): boolean {
+    return this.#flow.suspect
+  }
 }

@@ -41,6 +41,32 @@ export interface ActionStats {
   readonly queue?: QueueStats
 }
 
+/**
+ * What software leaves out of a packet's bytes: it counts what lies behind the Ethernet header (sch_handle_ingress(), net/core/dev.c, sees
+ * the packet without it), which all packets of our filters have. Devices and openvswitch count it.
+ */
+export const ETHERNET = 14
+
+/** Packets, and bytes with their Ethernet headers. */
+export interface Counted {
+  readonly packets: bigint
+  readonly bytes: bigint
+}
+
+/** What an action counted, in software and in hardware apart. */
+export function countedBy({ basic = nothing, basicHw = nothing }: ActionStats): {
+  readonly software: Counted
+  readonly hardware: Counted
+} {
+  const packets = BigInt(basic.packets - basicHw.packets)
+  return {
+    software: { packets, bytes: basic.bytes - basicHw.bytes + packets * BigInt(ETHERNET) },
+    hardware: { packets: BigInt(basicHw.packets), bytes: basicHw.bytes },
+  }
+}
+
+const nothing: BasicStats = { packets: 0, bytes: 0n }
+
 /** TCA_ACT_STATS: software and hardware together in `basic`, hardware alone in `basicHw`. */
 // biome-ignore format: one row per line
 export const actionStats = new AttributeSet<ActionStats>('stats', {

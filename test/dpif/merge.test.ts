@@ -23,6 +23,7 @@ function backendOf(name: BackendName, lists: readonly (readonly number[])[], log
   const flowOf = (n: number) => ({
     backend: name,
     offloaded: n % 2 === 1,
+    suspect: false,
     id: new ParsedUfid(ufid(n)),
     ufid: ufid(n),
     stats: { packets: 1n, bytes: 1n, used: 0, tcpFlags: 0 },

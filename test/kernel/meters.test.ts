@@ -98,7 +98,7 @@ else {
     // 40 kilobits are 5000 bytes: five of 1000, behind the Ethernet header.
     t.equal(await passed(dpif, inTc.ufid), 5n)
     t.equal(tcMeter.bands[0]?.stats.packets, 15n)
-    t.equal(tcMeter.stats.bytes, 20_000n)
+    t.equal(tcMeter.stats.bytes, 20_280n)
     t.equal(await codeOf(dpif.delMeter(3)), 'BUSY', 'a filter uses it')
     t.equal((await dpif.getMeter(3)).stats.packets, 20n, 'and nothing has changed')
     await dpif.del({ ufid: inTc.ufid })
@@ -112,7 +112,7 @@ else {
     )
     // Four of 1014, with the Ethernet header.
     t.equal(both.bands[0]?.stats.packets, 15n + 16n)
-    t.equal(both.stats.bytes, 20_000n + 20_280n)
+    t.equal(both.stats.bytes, 20_280n + 20_280n)
     t.equal(await passed(other, inOvs.ufid), 20n, 'openvswitch counts what matched')
 
     // Counters go on, buckets are full again.

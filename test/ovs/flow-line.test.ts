@@ -13,6 +13,7 @@ const flow: Flow = {
   stats: { packets: 9n, bytes: 882n, used: 41_000, tcpFlags: 0 },
   backend: 'ovs',
   offloaded: false,
+  suspect: false,
 }
 const now = 41_010
 

@@ -266,7 +266,7 @@ t.test('TcBackend finds in it what it put there', async (t) => {
     t.equal(found?.ufid, id)
     t.match(found?.key, { inPort: 1, etherType: 0x0800, tcp: { dst: 80 } })
     t.same(found?.actions, actions)
-    t.match(found?.stats, { packets: 1n, bytes: 60n })
+    t.match(found?.stats, { packets: 1n, bytes: 74n })
   }
   t.equal(seen, 1)
   const [replaced] = await backend.operate([

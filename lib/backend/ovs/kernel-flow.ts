@@ -26,6 +26,7 @@ export class SharedParts {
 export class KernelFlow implements DumpedFlow {
   readonly backend = 'ovs'
   readonly offloaded = false
+  readonly suspect = false
   readonly ufidPresent: boolean
   readonly #shared: SharedParts
   #bytes: Uint8Array

@@ -10,6 +10,7 @@ import { actionEnvelope, jumpsOf } from '../../tc/action/index.js'
 import { type FlowerBody, filterFlags, flower } from '../../tc/flower.js'
 import { readMatch } from '../../tc/match.js'
 import { HEADERS, prioAndProtocol, tcMessage } from '../../tc/message.js'
+import { type Counted, countedBy } from '../../tc/stats.js'
 import type { FilterId } from './identity.js'
 import { type PortTable, readActions } from './action/index.js'
 
@@ -134,26 +135,37 @@ export class FilterFlow implements DumpedFlow {
    * of them: such a flow counts what has passed.
    */
   get stats(): FlowStats {
-    const software = { packets: 0n, bytes: 0n }
-    const hardware = { packets: 0n, bytes: 0n }
-    let idle = -1n
-    for (const { stats, ...action } of this.#filter.actions ?? []) {
-      if (action.kind === 'police' && action.cookie?.length !== 16) continue
-      const total = stats?.basic ?? { packets: 0, bytes: 0n }
-      const hw = stats?.basicHw ?? { packets: 0, bytes: 0n }
-      keepLarger(hardware, BigInt(hw.packets), hw.bytes)
-      keepLarger(software, BigInt(total.packets - hw.packets), total.bytes - hw.bytes)
-      const times = 'options' in action ? action.options.times : undefined
-      // Equal times mean never used; they count ticks backwards from now (tcf_tm_dump(), include/net/act_api.h).
-      if (times === undefined || times.lastuse === times.install) continue
-      if (idle < 0n || times.lastuse < idle) idle = times.lastuse
-    }
+    const { software, hardware, idle } = this.#tally()
     return {
       packets: software.packets + hardware.packets,
       bytes: software.bytes + hardware.bytes,
       used: idle < 0n ? 0 : Math.round(this.#now - Number(idle) * MS_PER_TICK),
       tcpFlags: 0,
+      ...(this.offloaded ? { hardware } : {}),
     }
+  }
+
+  get suspect(): boolean {
+    return this.offloaded && this.#tally().software.packets > 0n
+  }
+
+  #tally(): { readonly software: Counted; readonly hardware: Counted; readonly idle: bigint } {
+    let software: Counted = nothing
+    let hardware: Counted = nothing
+    let idle = -1n
+    for (const action of this.#filter.actions ?? []) {
+      if (action.kind === 'police' && action.cookie?.length !== 16) continue
+      if (action.stats !== undefined) {
+        const counted = countedBy(action.stats)
+        if (counted.software.packets > software.packets) software = counted.software
+        if (counted.hardware.packets > hardware.packets) hardware = counted.hardware
+      }
+      const times = 'options' in action ? action.options.times : undefined
+      // Equal times mean never used; they count ticks backwards from now (tcf_tm_dump(), include/net/act_api.h).
+      if (times === undefined || times.lastuse === times.install) continue
+      if (idle < 0n || times.lastuse < idle) idle = times.lastuse
+    }
+    return { software, hardware, idle }
   }
 
   /** Copies what was not decoded yet: the bytes of a page are used again for the next one. */
@@ -191,9 +203,7 @@ export class FilterFlow implements DumpedFlow {
   }
 }
 
-function keepLarger(sum: { packets: bigint; bytes: bigint }, packets: bigint, bytes: bigint): void {
-  if (packets > sum.packets) Object.assign(sum, { packets, bytes })
-}
+const nothing: Counted = { packets: 0n, bytes: 0n }
 
 /** CLOCK_MONOTONIC in ms: what process.hrtime reads, and what openvswitch counts in. */
 export function monotonicMs(): number {

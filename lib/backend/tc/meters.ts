@@ -7,6 +7,7 @@ import { messagesOf } from '../../netlink/reader.js'
 import { Writer } from '../../netlink/writer.js'
 import { actionEnvelope, tcActions, type TcActionOf } from '../../tc/action/index.js'
 import { actionMessage, actionTypes } from '../../tc/action-message.js'
+import { countedBy } from '../../tc/stats.js'
 import { kernelFailure } from '../failure.js'
 import type { MeterTable } from './action/index.js'
 import { monotonicMs } from './filter.js'
@@ -193,14 +194,15 @@ function readCookie(cookie: Uint8Array): Owner | undefined {
 
 function policeFrom({ options, stats }: TcActionOf<'police'>, { meter, burst }: Owner, now: number): Police {
   const { parms, times } = options
+  const { software, hardware } = countedBy(stats ?? {})
   const used =
     times === undefined || times.lastuse === times.install ? 0 : now - Number(times.lastuse) * MS_PER_TICK
   return {
     meter,
     index: parms?.index ?? 0,
     ...meterOfPolice(options, burst),
-    packets: BigInt(stats?.basic?.packets ?? 0),
-    bytes: stats?.basic?.bytes ?? 0n,
+    packets: software.packets + hardware.packets,
+    bytes: software.bytes + hardware.bytes,
     dropped: BigInt(stats?.queue?.drops ?? 0),
     used,
   }

@@ -3,7 +3,7 @@ import { padded, Words } from '../../netlink/words.js'
 import { actionEnvelope } from '../../tc/action/index.js'
 import { flower } from '../../tc/flower.js'
 import { HANDLE, HEADERS, tcMessage } from '../../tc/message.js'
-import { actionStats } from '../../tc/stats.js'
+import { actionStats, ETHERNET } from '../../tc/stats.js'
 
 const { ids } = tcMessage.body
 
@@ -84,6 +84,8 @@ function sweepActions(words: Words, from: number, end: number, into: CounterColu
   const index = into.add()
   into.setId(index, words.at(cookie), words.at(cookie + 4), words.at(cookie + 8), words.at(cookie + 12))
   const packets = software.packets + hardware.packets
+  total.setNumber(software.packets * ETHERNET)
+  software.bytes.add(total)
   into.setPackets(index, packets % 2 ** 32, Math.floor(packets / 2 ** 32))
   software.bytes.add(hardware.bytes)
   into.setBytes(index, software.bytes.low, software.bytes.high)
@@ -98,6 +100,10 @@ class Wide {
   set(low: number, high: number): void {
     this.low = low >>> 0
     this.high = high >>> 0
+  }
+
+  setNumber(value: number): void {
+    this.set(value % 2 ** 32, Math.floor(value / 2 ** 32))
   }
 
   add({ low, high }: Wide): void {

@@ -13,7 +13,8 @@ export interface Device {
   readonly name: string
   readonly ifindex: number
   readonly kind: string
-  readonly offload: { readonly capacity: number; used: number } | undefined
+  /** `lost` when the device has forgotten its rules without telling anybody. */
+  readonly offload: { readonly capacity: number; used: number; lost?: boolean } | undefined
   /** What it was made with over rtnetlink. */
   info?: LinkInfo
   alias?: string

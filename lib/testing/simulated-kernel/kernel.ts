@@ -101,6 +101,12 @@ export class SimulatedKernel implements Transport {
     return receive(this.#state, this.#route.qdiscs, this.#device(deviceName), frame, size)
   }
 
+  /** The device forgets its rules and tells nobody: filters still say that they are in hardware, and software sees the packets. */
+  loseRules(deviceName: string): void {
+    const { offload } = this.#device(deviceName)
+    if (offload !== undefined) offload.lost = true
+  }
+
   /** Makes messages fail. Returns a function that ends it. */
   fault(rule: FaultRule): () => void {
     this.#faults.add(rule)

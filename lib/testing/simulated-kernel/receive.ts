@@ -55,7 +55,7 @@ function throughChain(
     if (classifier.protocol !== frame.etherType && classifier.protocol !== ETH_P_ALL) continue
     const filter = classifier.lookup(packet)
     if (filter === undefined) continue
-    const offloaded = (filter.flags & filterFlags.IN_HW) !== 0
+    const offloaded = (filter.flags & filterFlags.IN_HW) !== 0 && !device.offload?.lost
     const outputs: string[] = []
     let last: number = verdicts.PIPE
     for (const action of filter.actions) {
