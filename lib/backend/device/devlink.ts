@@ -24,11 +24,11 @@ export class Devlink {
   }
 
   async ports(): Promise<DevlinkBody[]> {
-    return ifThere(this.#family.dump(command('PORT_GET')), [])
+    return ifThere(this.#family.dump(command('PORT_GET'), {}), [])
   }
 
   async devices(): Promise<DevlinkDevice[]> {
-    const devices = await ifThere(this.#family.dump(command('GET')), [])
+    const devices = await ifThere(this.#family.dump(command('GET'), {}), [])
     return this.about(devices.map(nameOf))
   }
 

@@ -38,10 +38,10 @@ export class GenericFamily<Body> {
     return answers
   }
 
-  /** Everything there is. Rejects with NO_MODULE when the kernel has no such family. */
-  async dump(cmd: number): Promise<Body[]> {
+  /** Everything there is, or what of it `body` is about. Rejects with NO_MODULE when the kernel has no such family. */
+  async dump(cmd: number, body: Body): Promise<Body[]> {
     const writer = new Writer(64)
-    this.#write(writer, await this.#id(this.#family), cmd, {} as Body)
+    this.#write(writer, await this.#id(this.#family), cmd, body)
     const request = writer.take()
     return collect(
       () => this.#transport.dump('generic', request),

@@ -16,7 +16,8 @@ export class OffloadFeature {
 
   /** By ifindex. Empty on a kernel that does not tell (before Linux 5.7). */
   async all(): Promise<ReadonlyMap<number, HwTcOffload>> {
-    const bodies = await ifThere(this.#family.dump(GET), [])
+    // Without a header the request is refused, though nothing has to be in it.
+    const bodies = await ifThere(this.#family.dump(GET, { header: {} }), [])
     return new Map(bodies.map((body) => [body.header?.ifindex ?? 0, stateOf(body)]))
   }
 

@@ -49,7 +49,13 @@ export const ethtoolCommands: Readonly<Record<number, Command>> = {
   },
 }
 
-export function* dumpFeatures(state: State, type: number): Generator<Uint8Array> {
+export function* dumpFeatures(
+  state: State,
+  type: number,
+  _: number,
+  attributes: ReadonlyMap<number, Span>,
+): Generator<Uint8Array> {
+  if (!attributes.has(ethtool.body.ids.header)) refuse('EINVAL', 'request header missing')
   for (const device of state.devices.all()) yield writeFeatures(type, 2, device)
 }
 

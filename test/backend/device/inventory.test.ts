@@ -1,5 +1,14 @@
 import t from 'tap'
-import { eswitches, listDevices, preflight, setEswitchMode, setHwTcOffload } from '../../../lib/index.js'
+import {
+  createDatapath,
+  eswitches,
+  listDevices,
+  openDpif,
+  type Policy,
+  preflight,
+  setEswitchMode,
+  setHwTcOffload,
+} from '../../../lib/index.js'
 import { SimulatedKernel } from '../../../lib/testing/index.js'
 import { filterInfo, types } from '../../../lib/tc/message.js'
 import { type EswitchKernel, expectations } from '../../fixtures/eswitch-facts.js'
@@ -133,4 +142,34 @@ t.test('a preflight leaves the loopback device as it was', async (t) => {
   })
   await preflight([], { transport })
   t.ok(seen.includes(types.NEWQDISC) && seen.includes(types.DELQDISC), 'the qdisc came and went')
+})
+
+t.test('a policy sees which switch a port is on, also of one that comes later', async (t) => {
+  const transport = new SimulatedKernel()
+  transport.addEswitch('pci/0000:08:00.0', { mode: 'switchdev', vfs: 2, prefix: '' })
+  transport.addDevice('eth0')
+  await createDatapath('dp0', { transport })
+  const seen: unknown[] = []
+  const policy: Policy = {
+    name: 'same-switch',
+    place: ({ key, actions }, facts) => {
+      const [from, to] = [key.inPort, actions[0]?.output].map((number) => facts.port(number ?? -1))
+      seen.push([from?.portName, to?.portName])
+      const same = from?.switchId !== undefined && from.switchId === to?.switchId
+      return { choices: [{ backend: same ? 'tc' : 'ovs' }], reason: same ? 'one switch' : 'not one switch' }
+    },
+  }
+  const dpif = await openDpif({ datapath: 'dp0', policy, transport })
+  for (const port of ['pf0vf0', 'eth0']) await dpif.addPort(port)
+  const key = 'in_port(1),eth(),eth_type(0x0800),ipv4()'
+  t.equal((await dpif.put({ key, actions: '2' })).backend, 'ovs')
+  const another = await openDpif({ datapath: 'dp0', transport })
+  await another.addPort('pf0vf1')
+  const later = key.replace('0x0800),ipv4()', '0x0806),arp()')
+  t.equal((await dpif.put({ key: later, actions: '3' })).backend, 'tc')
+  t.same(seen, [
+    ['pf0vf0', undefined],
+    ['pf0vf0', 'pf0vf1'],
+  ])
+  for (const open of [dpif, another]) await open.close()
 })
