@@ -59,14 +59,21 @@ export interface Eswitch {
 
 /** Why flows stay out of hardware. A closed list; `lib/backend/device/preflight.ts` has a row for each. */
 export type PreflightReason =
+  /** Two of the ports are on different e-switches. */
   | 'DIFFERENT_SWITCHES'
+  /** A filter that is no flow sees packets before flows do. */
   | 'FOREIGN_FILTER'
+  /** The e-switch takes no flows: its mode is legacy. */
   | 'LEGACY_MODE'
+  /** The device is neither an uplink nor a representor. */
   | 'NOT_ON_ESWITCH'
   | 'NO_DEVICE'
+  /** The kernel lacks a module and cannot load it. */
   | 'NO_MODULE'
   | 'NO_PRIVILEGE'
+  /** There is no ingress qdisc; one is made with the first flow. */
   | 'NO_QDISC'
+  /** The driver has no hw-tc-offload. */
   | 'OFFLOAD_ABSENT'
   | 'OFFLOAD_OFF'
 

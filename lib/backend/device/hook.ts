@@ -39,23 +39,22 @@ export async function ingressQdiscs(transport: Transport): Promise<ReadonlyMap<n
 export async function foreignFilters(transport: Transport, ifindex: number): Promise<ForeignFilter[]> {
   const identities = new Identities()
   const now = monotonicMs()
+  const ports = new Ports()
   const header = { ifindex, parent: hooks.INGRESS }
-  const filters = await dump(transport, types.GETTFILTER, header, (message) => {
-    const flow = new FilterFlow(message, new Ports(), now, true)
-    identities.seen(flow.place, flow.isFlower)
-    const { kind = '' } = readMessage(tcMessage, message).body
-    return { kind, place: flow.place, isFlow: flow.isFlow, isFlower: flow.isFlower }
+  const foreign = await dump(transport, types.GETTFILTER, header, (message) => {
+    const { place, isFlow, isFlower } = new FilterFlow(message, ports, now, true)
+    identities.seen(place, isFlower)
+    // Flower introduces a priority by a record without a handle, which sees no packet.
+    if (place.chain !== 0 || isFlow || (isFlower && place.handle === 0)) return undefined
+    return { kind: readMessage(tcMessage, message).body.kind ?? '', place }
   })
   const before = (place: FilterId) => {
     // What sees every packet is before all flows that come behind it.
     const protocol = place.protocol === ALL_PROTOCOLS ? UNUSED_PROTOCOL : place.protocol
     return place.prio < (identities.prioOf(ifindex, protocol) ?? Number.POSITIVE_INFINITY)
   }
-  const foreign = filters.filter(({ place, isFlow, isFlower }) => {
-    // A priority without a filter of flower's sees no packet.
-    return place.chain === 0 && !isFlow && (place.handle !== 0 || !isFlower) && before(place)
-  })
-  const byPrio = new Map(foreign.map(({ place, kind }) => [place.prio, { prio: place.prio, kind }]))
+  const first = foreign.filter(({ place }) => before(place))
+  const byPrio = new Map(first.map(({ place, kind }) => [place.prio, { prio: place.prio, kind }]))
   return [...byPrio.values()].sort((a, b) => a.prio - b.prio)
 }
 
@@ -63,7 +62,7 @@ async function dump<T>(
   transport: Transport,
   type: number,
   header: Parameters<typeof tcMessage.header.write>[1],
-  read: (message: Message) => T,
+  read: (message: Message) => T | undefined,
 ): Promise<T[]> {
   const writer = new Writer(64)
   writeMessage(writer, tcMessage, { type, flags: 0, header, body: {} })

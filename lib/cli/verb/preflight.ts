@@ -9,7 +9,8 @@ export const preflightVerb: Verb = {
     'The exit code is 1 when all flows of a port are kept out. Nothing stays changed but modules that are loaded.',
   options: ['json'],
   takes: [1, Number.POSITIVE_INFINITY],
-  writes: false,
+  // For a moment only, but it does.
+  writes: true,
   json: `{ ready, findings: [{ reason, effect: "all"|"some"|"none" (flows it is about), port?, message, mend? }, …] }`,
   run: async ({ args, kernel, out, options, fail }) => {
     const { ready, findings } = await kernel.preflight(args)
