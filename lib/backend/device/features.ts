@@ -27,15 +27,21 @@ export class OffloadFeature {
    */
   async set(name: string, on: boolean): Promise<void> {
     const header = { name }
-    const wanted = { bits: [{ name: HW_TC_OFFLOAD, ...(on ? { value: true as const } : {}) }] }
-    const [answer] = await this.#family.ask([{ cmd: SET, body: { header, wanted } }])
+    const [answer] = await this.#family.ask([change(name, on)])
     const attempt = `switch ${HW_TC_OFFLOAD} ${on ? 'on' : 'off'} on '${name}'`
     if (answer?.failure !== undefined) throw DpifError.from(kernelFailure(attempt, answer.failure))
     // A driver that does not do it is no failure to the kernel; the answer lists what did not become what was asked for.
     if (answer?.body === undefined || !names(answer.body.wanted)) return
-    const [now] = await this.#family.ask([{ cmd: GET, body: { header } }])
+    // What was asked for stays wanted, comes about with whatever change is next, and is nothing new when it is asked for again
+    // (ethnl_set_features(), net/ethtool/features.c): it is taken back.
+    const [now] = await this.#family.ask([{ cmd: GET, body: { header } }, change(name, !on)])
     throw refusal(attempt, now?.body === undefined ? 'absent' : stateOf(now.body))
   }
+}
+
+function change(name: string, on: boolean): { readonly cmd: number; readonly body: EthtoolFeatures } {
+  const bit = { name: HW_TC_OFFLOAD, ...(on ? { value: true as const } : {}) }
+  return { cmd: SET, body: { header: { name }, wanted: { bits: [bit] } } }
 }
 
 const GET = ethtool.commands.FEATURES_GET as number

@@ -24,6 +24,8 @@ export interface Device extends EswitchPort {
   readonly kind: string
   readonly offload: HardwareTable | undefined
   hwTcOffload: HwTcOffload
+  /** Whether hw-tc-offload was last asked to be on. */
+  wantsOffload: boolean
   /** Filters on the device that are in hardware. */
   rules: number
   /** What it was made with over rtnetlink. */
@@ -45,10 +47,12 @@ export class Devices {
 
   add(name: string, { kind = 'dummy', offload, hwTcOffload, ...place }: DeviceOptions = {}): Device {
     const ifindex = this.#next++
+    const state = hwTcOffload ?? (offload === undefined ? 'absent' : 'on')
     const device: Device = {
       ...{ name, ifindex, kind, ...place, rules: 0 },
       offload: offload === undefined ? undefined : shared(offload),
-      hwTcOffload: hwTcOffload ?? (offload === undefined ? 'absent' : 'on'),
+      hwTcOffload: state,
+      wantsOffload: state === 'on',
     }
     this.#byIndex.set(ifindex, device)
     return device

@@ -61,9 +61,10 @@ export function* dumpFeatures(
 
 const isOn = ({ hwTcOffload }: Device) => hwTcOffload === 'on' || hwTcOffload === 'fixed'
 
-/** A driver keeps what it cannot switch, and does not let go while it holds rules. */
+/** A driver keeps what it cannot switch, and does not let go while it holds rules; it is not asked for what is wanted already. */
 function change(device: Device, on: boolean): void {
-  if (device.hwTcOffload === 'fixed' || device.hwTcOffload === 'absent') return
+  if (device.hwTcOffload === 'fixed' || device.hwTcOffload === 'absent' || device.wantsOffload === on) return
+  device.wantsOffload = on
   if (on || device.rules === 0) device.hwTcOffload = on ? 'on' : 'off'
 }
 
