@@ -3,10 +3,15 @@ export { DpifError, errorCodes } from './errors.js'
 export {
   createDatapath,
   deleteDatapath,
+  eswitches,
   type KernelOptions,
   listDatapaths,
+  listDevices,
   type OpenOptions,
   openDpif,
+  preflight,
+  setEswitchMode,
+  setHwTcOffload,
 } from './open.js'
 export { type FlowFileEntry, type FlowFileError, type FlowVerb, parseFlowFile } from './ovs/flow-file.js'
 export {

@@ -1,9 +1,14 @@
+import type { Eswitch, EswitchMode, NetDevice, Preflight } from '../types/device.js'
 import type { Dpif, Language } from '../types/dpif.js'
 import type { Policy } from '../types/policy.js'
 import type { Datapath } from '../types/port.js'
 import type { Transport } from '../types/transport.js'
 import { Meters } from './backend/meters.js'
+import { Inventory } from './backend/device/inventory.js'
+import { judge } from './backend/device/preflight.js'
+import { survey } from './backend/device/survey.js'
 import { Datapaths } from './backend/ovs/datapath.js'
+import type { FamilyId } from './backend/ovs/family.js'
 import { OvsBackend } from './backend/ovs/flows.js'
 import { KernelMeters } from './backend/ovs/meters.js'
 import { Ports } from './backend/ovs/ports.js'
@@ -66,7 +71,7 @@ export async function openDpif({
   const { transport, release } = reach(kernel)
   try {
     const families = new Families(transport)
-    const id = (family: { readonly name: string }) => families.id(family)
+    const id: FamilyId = (family) => families.id(family)
     const datapath = await new Datapaths(transport, id).get(name)
     const abilities = { chains: datapath.features.includes('tcRecircSharing') }
     const kernelMeters = new KernelMeters(transport, id, datapath.ifindex)
@@ -109,14 +114,80 @@ export function deleteDatapath(name: string, kernel: KernelOptions = {}): Promis
   return withDatapaths(kernel, (datapaths) => datapaths.delete(name))
 }
 
-async function withDatapaths<T>(
+/**
+ * The devices of the host, ascending by ifindex, and what is known of them as ports of an e-switch. Rejects with ADDON_MISSING.
+ *
+ * ```ts
+ * const representors = (await listDevices()).filter(({ kind }) => kind === 'vf')
+ * ```
+ */
+export function listDevices(kernel: KernelOptions = {}): Promise<NetDevice[]> {
+  return withInventory(kernel, (inventory) => inventory.devices())
+}
+
+/** The e-switches of the host, by name. Their modes take CAP_NET_ADMIN. Rejects with ADDON_MISSING. */
+export async function eswitches(kernel: KernelOptions = {}): Promise<Eswitch[]> {
+  return withInventory(kernel, async (inventory) => (await inventory.all()).eswitches)
+}
+
+/**
+ * Sets the mode of an e-switch, named as `devlink` does (`pci/0000:08:00.0`) or by a device that is one of its ports; answers how it is
+ * then. Representors come with mode `switchdev` and go with `legacy`, and flows on them with them.
+ *
+ * Rejects with NO_PORT, UNSUPPORTED, NO_PRIVILEGE or NO_MODULE, as the driver refuses, and with a TypeError on what is no mode.
+ */
+export async function setEswitchMode(
+  device: string,
+  mode: EswitchMode,
+  kernel: KernelOptions = {},
+): Promise<Eswitch> {
+  if (mode !== 'legacy' && mode !== 'switchdev')
+    throw new TypeError(`'${mode}' is no mode of an e-switch; there are legacy and switchdev`)
+  return withInventory(kernel, (inventory) => inventory.setMode(device, mode))
+}
+
+/**
+ * Switches ethtool's hw-tc-offload of a device, without which its driver takes no filters. Rejects with NO_PORT, UNSUPPORTED when it
+ * cannot be switched, BUSY when filters hold it on, NO_PRIVILEGE, and NO_MODULE on a kernel before 5.6.
+ */
+export async function setHwTcOffload(device: string, on: boolean, kernel: KernelOptions = {}): Promise<void> {
+  return withInventory(kernel, (inventory) => inventory.setHwTcOffload(device, on))
+}
+
+/**
+ * What keeps flows on these devices, and from one to the other, out of hardware, each with the command that mends it. Nothing stays
+ * changed: modules that can be loaded are, and `lo` may have an ingress qdisc for a moment. Rejects with ADDON_MISSING.
+ *
+ * ```ts
+ * for (const { message, mend } of (await preflight(['pf0vf0', 'pf0vf1'])).findings) console.log(message, mend)
+ * ```
+ */
+export async function preflight(ports: readonly string[], kernel: KernelOptions = {}): Promise<Preflight> {
+  return withInventory(kernel, async (inventory, transport) =>
+    judge(await survey(transport, inventory, ports)),
+  )
+}
+
+function withDatapaths<T>(kernel: KernelOptions, work: (datapaths: Datapaths) => Promise<T>): Promise<T> {
+  return withKernel(kernel, (transport, id) => work(new Datapaths(transport, id)))
+}
+
+function withInventory<T>(
   kernel: KernelOptions,
-  work: (datapaths: Datapaths) => Promise<T>,
+  work: (inventory: Inventory, transport: Transport) => Promise<T>,
+): Promise<T> {
+  return withKernel(kernel, (transport, id) => work(new Inventory(transport, id), transport))
+}
+
+/** Work that takes a kernel for one call. */
+async function withKernel<T>(
+  kernel: KernelOptions,
+  work: (transport: Transport, id: FamilyId) => Promise<T>,
 ): Promise<T> {
   const { transport, release } = reach(kernel)
   try {
     const families = new Families(transport)
-    return await work(new Datapaths(transport, (family) => families.id(family)))
+    return await work(transport, (family) => families.id(family))
   } finally {
     await release()
   }

@@ -3,9 +3,12 @@ import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { portTypes } from '../lib/ovs/vport.js'
 import * as message from '../lib/netlink/message.js'
+import { devlink, devlinkVersion, eswitchModes, portFlavours, RUNNING } from '../lib/device/devlink.js'
+import { BIT, ethtool, ethtoolBit, ethtoolBitset, ethtoolHeader } from '../lib/device/ethtool.js'
 import { extMask, linkFlags, linkInfo, linkLayers, linkMessage, linkTypes } from '../lib/device/link.js'
 import { geneveData, greData, vxlanData } from '../lib/device/tunnel.js'
 import { controller, GENL_ID_CTRL } from '../lib/netlink/genl.js'
+import { NESTED } from '../lib/netlink/reader.js'
 import { type AttributeSet, type NamedRow } from '../lib/netlink/table.js'
 import { actionList, nestedSets } from '../lib/ovs/action.js'
 import { datapath } from '../lib/ovs/datapath.js'
@@ -18,7 +21,7 @@ import { actionMessage, actionTypes } from '../lib/tc/action-message.js'
 import { csumFlags } from '../lib/tc/action/csum.js'
 import { actionEnvelope, actionKinds, NO_PERCPU_STATS } from '../lib/tc/action/index.js'
 import { ctActions } from '../lib/tc/action/ct.js'
-import { jumps, NESTED, verdicts } from '../lib/tc/action/kind.js'
+import { jumps, verdicts } from '../lib/tc/action/kind.js'
 import { directions } from '../lib/tc/action/mirred.js'
 import { mplsActions } from '../lib/tc/action/mpls.js'
 import { ADD, extendedKey, headerTypes, KEY_EX } from '../lib/tc/action/pedit.js'
@@ -31,7 +34,7 @@ import { ctFlags, ctState } from '../lib/tc/match-ct.js'
 import { mplsOpts, mplsRows } from '../lib/tc/match-mpls.js'
 import { encFlags, tunnelFlags } from '../lib/tc/match-tunnel.js'
 import { encOpts } from '../lib/tc/match-tunnel-options.js'
-import { hooks, tcMessage, types } from '../lib/tc/message.js'
+import { ALL_PROTOCOLS, hooks, tcMessage, types } from '../lib/tc/message.js'
 import { actionStats } from '../lib/tc/stats.js'
 
 interface Fact {
@@ -63,6 +66,12 @@ const sets = [
   tcMessage.body,
   linkMessage.body,
   linkInfo,
+  devlink.body,
+  devlinkVersion,
+  ethtool.body,
+  ethtoolHeader,
+  ethtoolBitset,
+  ethtoolBit,
   vxlanData,
   geneveData,
   greData,
@@ -85,7 +94,13 @@ const facts: Fact[] = [
   ...matchRows.flatMap(({ uapi, maskId }) =>
     maskId === undefined ? [] : [{ uapi: `${uapi}_MASK`, value: maskId }],
   ),
-  { uapi: KEY_EX.uapi, value: KEY_EX.id },
+  ...[KEY_EX, RUNNING, BIT].map(({ uapi, id }) => ({ uapi, value: id })),
+  ...portFlavours,
+  ...named('DEVLINK_CMD_', devlink.commands),
+  ...named('ETHTOOL_MSG_', ethtool.commands),
+  ...Object.entries(eswitchModes).map(([mode, value]) => {
+    return { uapi: `DEVLINK_ESWITCH_MODE_${mode.toUpperCase()}`, value }
+  }),
   ...[oddRows, encOpts, mplsOpts].flatMap((rows) =>
     Object.values(rows).map(({ uapi, id }) => ({ uapi, value: id })),
   ),
@@ -143,6 +158,7 @@ const facts: Fact[] = [
   { uapi: 'GENL_ID_CTRL', value: GENL_ID_CTRL },
   { uapi: 'TC_H_INGRESS', value: hooks.QDISC },
   { uapi: 'TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS)', value: hooks.INGRESS },
+  { uapi: 'ETH_P_ALL', value: ALL_PROTOCOLS },
   { uapi: 'ETH_P_IP', value: etherTypes.IPV4 },
   { uapi: 'ETH_P_ARP', value: etherTypes.ARP },
   { uapi: 'ETH_P_8021Q', value: etherTypes.VLAN },
@@ -156,6 +172,8 @@ const headers = [
   'linux/netlink.h',
   'linux/genetlink.h',
   'linux/openvswitch.h',
+  'linux/devlink.h',
+  'linux/ethtool_netlink.h',
   'linux/if.h',
   'linux/if_arp.h',
   'linux/if_packet.h',
@@ -256,6 +274,44 @@ const without: readonly (readonly [name: string, reason: string, since?: string]
   ['TCA_PEDIT_PARMS',                     'the older form, without headers; TCA_PEDIT_PARMS_EX is written'],
   ['TCA_PEDIT_KEY_EX_HDR_TYPE_NETWORK',   'counts from wherever the IP header is; ours say which version'],
   ['TCA_PEDIT_KEY_EX_CMD_SET',            '0: what is done where nothing is said'],
+  ['DEVLINK_ATTR_DEV_STATS',              'how often a device was reloaded; kept as unknown'],
+  ['DEVLINK_ATTR_DPIPE_*',                'tables of a pipeline, as a few drivers describe theirs; nobody asks'],
+  ['DEVLINK_ATTR_ESWITCH_ENCAP_MODE',     'whether tunnels are offloaded; left as it is'],
+  ['DEVLINK_ATTR_ESWITCH_INLINE_MODE',    'how much of a packet old NICs look at; left as it is'],
+  ['DEVLINK_ATTR_FLASH_*',                'new firmware is not loaded here'],
+  ['DEVLINK_ATTR_FMSG*',                  'reports on health; nobody asks'],
+  ['DEVLINK_ATTR_HEALTH_*',               'reports on health; nobody asks'],
+  ['DEVLINK_ATTR_INFO_*SERIAL_NUMBER',    'which piece of hardware it is; kept as unknown'],
+  ['DEVLINK_ATTR_INFO_VERSION_FIXED',     'versions of what cannot change; kept as unknown'],
+  ['DEVLINK_ATTR_INFO_VERSION_STORED',    'firmware that does not run yet; kept as unknown'],
+  ['DEVLINK_ATTR_LINECARD_*',             'parts of a modular switch; no e-switch has any'],
+  ['DEVLINK_ATTR_NESTED_DEVLINK',         'the device of devlink of a line card'],
+  ['DEVLINK_ATTR_NETNS_*',                'moves a device to another namespace; left where it is'],
+  ['DEVLINK_ATTR_PAD',                    'alignment; says nothing'],
+  ['DEVLINK_ATTR_PARAM_GENERIC',          'whether all drivers have the parameter; nobody asks'],
+  ['DEVLINK_ATTR_PARAM_TYPE',             'what a value is; the one that is asked for is text'],
+  ['DEVLINK_ATTR_PARAM_VALUE*',           'what is in a parameter; bench/devlink.ts reads the first value of one'],
+  ['DEVLINK_ATTR_PORT_*TYPE',             'Ethernet or InfiniBand; ports with a netdev are Ethernet'],
+  ['DEVLINK_ATTR_PORT_FUNCTION',          'address and state of the function; left as they are'],
+  ['DEVLINK_ATTR_PORT_IBDEV_NAME',        'a port of InfiniBand'],
+  ['DEVLINK_ATTR_PORT_LANES',             'how a cable is split; kept as unknown'],
+  ['DEVLINK_ATTR_PORT_NETDEV_NAME',       'the link has the name'],
+  ['DEVLINK_ATTR_PORT_SPLIT*',            'how a cable is split; kept as unknown'],
+  ['DEVLINK_ATTR_RATE_*',                 'rates of functions; left as they are'],
+  ['DEVLINK_ATTR_REGION_*',               'dumps of memory; nobody asks'],
+  ['DEVLINK_ATTR_RELOAD_*',               'devices are not reloaded'],
+  ['DEVLINK_ATTR_REMOTE_RELOAD_STATS',    'how often others reloaded it'],
+  ['DEVLINK_ATTR_RESOURCE*',              'how memory is divided; nobody asks'],
+  ['DEVLINK_ATTR_SB_*',                   'shared buffers; nobody asks'],
+  ['DEVLINK_ATTR_SELFTEST*',              'devices are not tested'],
+  ['DEVLINK_ATTR_STATS*',                 'counters of traps; nobody asks'],
+  ['DEVLINK_ATTR_TRAP_*',                 'packets a device hands to the host; nobody asks'],
+  ['ETHTOOL_A_FEATURES_NOCHANGE',         'what no driver can switch; `hw` says what this one can'],
+  ['ETHTOOL_A_HEADER_FLAGS',              'short sets of bits, which take a table of names, and no answers'],
+  ['ETHTOOL_A_BITSET_VALUE',              'the short form of a set; numbers of bits differ from kernel to kernel'],
+  ['ETHTOOL_A_BITSET_MASK',               'the short form of a set; numbers of bits differ from kernel to kernel'],
+  ['ETHTOOL_MSG_FEATURES_*_REPLY',        'the same numbers as the requests'],
+  ['ETHTOOL_MSG_FEATURES_NTF',            'a notification; nobody listens'],
   ['TCA_SKBEDIT_QUEUE_MAPPING',           'a transmit queue; openvswitch chooses none'],
   ['TCA_SKBEDIT_FLAGS',                   'priority from the TOS; openvswitch has no such action'],
 ]
@@ -278,6 +334,15 @@ const families = [
   'OVS_CHECK_PKT_LEN_ATTR_',
   'OVS_DEC_TTL_ATTR_',
   'OVS_PSAMPLE_ATTR_',
+  'DEVLINK_ATTR_',
+  'DEVLINK_ESWITCH_MODE_',
+  'DEVLINK_PORT_FLAVOUR_',
+  'ETHTOOL_A_BITSET_',
+  'ETHTOOL_A_FEATURES_',
+  'ETHTOOL_A_HEADER_',
+  'ETHTOOL_MSG_FEATURES_',
+  'IFLA_PARENT_DEV_',
+  'IFLA_PHYS_',
   'TCA_FLOWER_',
   'TCA_ACT_',
   'TCA_CT_',

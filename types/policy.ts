@@ -34,7 +34,10 @@ export interface PolicyPut {
 
 /** What a policy may know beside the put. */
 export interface Facts {
-  /** The datapath port with that number, if there is one. */
+  /**
+   * The datapath port with that number, if there is one. Ports with one `switchId` are ports of one e-switch: what goes from one to
+   * the other can be in hardware.
+   */
   port(number: number): Port | undefined
   /** Where the flow lives now, if it lives. */
   location(ufid: Ufid): BackendName | undefined

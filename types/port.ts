@@ -1,3 +1,5 @@
+import type { EswitchPort } from './device.js'
+
 /** What a port is: a device like any other, the datapath's own way into the host, or a tunnel. */
 export type PortType = 'netdev' | 'internal' | TunnelType
 
@@ -15,8 +17,11 @@ export interface TunnelSettings {
   readonly gbp?: boolean
 }
 
-/** A port of a datapath. */
-export interface Port {
+/**
+ * A port of a datapath. Policies see it as it was when the ports were last read: with the first call, with every dump, and when a flow
+ * names a port nobody has heard of.
+ */
+export interface Port extends EswitchPort {
   readonly number: number
   readonly name: string
   readonly type: PortType

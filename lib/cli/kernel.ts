@@ -3,11 +3,19 @@ import {
   type Datapath,
   deleteDatapath,
   type Dpif,
+  type Eswitch,
+  type EswitchMode,
+  eswitches,
   type KernelOptions,
   listDatapaths,
+  listDevices,
   NativeTransport,
+  type NetDevice,
   openDpif,
   policyNamed,
+  type Preflight,
+  preflight,
+  setEswitchMode,
   type Transport,
 } from '../index.js'
 import { CliError, fromInput } from './error.js'
@@ -31,6 +39,22 @@ export class Kernel {
 
   delete(name: string): Promise<void> {
     return deleteDatapath(plainName(name), this.#options)
+  }
+
+  devices(): Promise<NetDevice[]> {
+    return listDevices(this.#options)
+  }
+
+  eswitches(): Promise<Eswitch[]> {
+    return eswitches(this.#options)
+  }
+
+  setEswitchMode(device: string, mode: string): Promise<Eswitch> {
+    return fromInput(() => setEswitchMode(device, mode as EswitchMode, this.#options))
+  }
+
+  preflight(ports: readonly string[]): Promise<Preflight> {
+    return preflight(ports, this.#options)
   }
 
   /** Opens a datapath; `policy` as the command line names it. */

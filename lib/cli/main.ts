@@ -68,7 +68,8 @@ function check(
     throw new CliError(`'${name}' has no option --${stranger}; use hwacc help ${name}`)
   if (args.length < least) throw new CliError(`'${name}' command requires at least ${least} arguments`)
   if (args.length > most) throw new CliError(`'${name}' command takes at most ${most} arguments`)
-  if (options.readOnly && writes) throw new CliError(`'${name}' command does not work in read only mode`)
+  if (options.readOnly && (writes === true || (writes !== false && writes(args))))
+    throw new CliError(`'${name}' command does not work in read only mode`)
 }
 
 /** Does the work and closes the kernel; after the time limit the work is left where it is. */

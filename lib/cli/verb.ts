@@ -15,8 +15,8 @@ export interface Verb {
   readonly options: readonly OptionName[]
   /** The fewest and the most arguments. */
   readonly takes: readonly [least: number, most: number]
-  /** Refused with --read-only. */
-  readonly writes: boolean
+  /** Refused with --read-only; some calls of it, where that depends on the arguments. */
+  readonly writes: boolean | ((args: readonly string[]) => boolean)
   /** The shape of what --json prints, where there is data. */
   readonly json?: string
   run(call: Call): Promise<void>

@@ -24,6 +24,13 @@ export interface LinkBody {
   /** Free text people can give a device; at most 255 bytes. */
   readonly alias?: string
   readonly extMask?: number
+  /** Of ports of an e-switch: what names the port, what names the port's e-switch, and what the port is called on it. */
+  readonly physPortId?: Uint8Array
+  readonly physSwitchId?: Uint8Array
+  readonly physPortName?: string
+  /** What the device is made of, for example `0000:08:00.0` on bus `pci`. */
+  readonly parentName?: string
+  readonly parentBus?: string
   readonly unknown?: readonly UnknownAttribute[]
 }
 
@@ -51,6 +58,11 @@ export const linkMessage: MessageForm<LinkHeader, LinkBody> & { readonly body: A
     info: { uapi: 'IFLA_LINKINFO', id: 18, codec: linkInfo, doc: 'What kind it is.' },
     alias: { uapi: 'IFLA_IFALIAS', id: 20, codec: string, doc: 'Free text.' },
     extMask: { uapi: 'IFLA_EXT_MASK', id: 29, codec: u32, doc: 'What an answer is to have or to leave out.' },
+    physPortId: { uapi: 'IFLA_PHYS_PORT_ID', id: 34, codec: bytes, doc: 'Names a port of a NIC.' },
+    physPortName: { uapi: 'IFLA_PHYS_PORT_NAME', id: 38, codec: string, doc: 'What the port is called on its e-switch.' },
+    physSwitchId: { uapi: 'IFLA_PHYS_SWITCH_ID', id: 36, codec: bytes, doc: 'Names the e-switch it is a port of.' },
+    parentName: { uapi: 'IFLA_PARENT_DEV_NAME', id: 56, codec: string, since: '5.14', doc: 'What it is made of.' },
+    parentBus: { uapi: 'IFLA_PARENT_DEV_BUS_NAME', id: 57, codec: string, since: '5.14', doc: 'On which bus that is.' },
   }),
 }
 

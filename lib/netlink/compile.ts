@@ -1,3 +1,4 @@
+import { wireId } from './reader.js'
 import type { Part } from './stencil.js'
 import type { Field, Struct } from './struct.js'
 import type { NamedRow } from './table.js'
@@ -70,7 +71,8 @@ export function compileWriter<T>(
 ): SetWriter<T> | undefined {
   const constants = new Constants()
   const lines = rows.map((row) => {
-    const { codec, id, name } = row
+    const { codec, name } = row
+    const id = wireId(row)
     const write =
       codec.size !== undefined && 'put' in codec
         ? `const at = writer.attribute(${id}, ${codec.size}); ${constants.add(codec.put)}(writer.bytes, at, part)`

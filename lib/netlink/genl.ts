@@ -17,6 +17,8 @@ export const genlHeader = struct<GenlHeader>({ cmd: u8, version: u8, reserved: u
 export interface Family<Header, Body> extends MessageForm<Header, Body> {
   /** What the kernel calls it; its number is looked up once by `transport/family.ts`. */
   readonly name: string
+  /** What brings it, for those whose kernel lacks it; a module of openvswitch when left out. */
+  readonly origin?: string
   readonly version: number
   readonly commands: Readonly<Record<string, number>>
 }

@@ -4,6 +4,14 @@ import { u16, u32 } from './integers.js'
 /** The bits of an attribute's type that are its number; NLA_F_NESTED and NLA_F_NET_BYTEORDER lie above. */
 const TYPE_MASK = 0x3fff
 
+/** NLA_F_NESTED, a flag on an attribute's number. */
+export const NESTED = 0x8000
+
+/** The number of an attribute as it is written. */
+export function wireId({ id, nested }: { readonly id: number; readonly nested?: true }): number {
+  return nested === true ? id | NESTED : id
+}
+
 /**
  * Walks over the attributes in `bytes[from, to)`: after each `next()` that answers true, `id`, `start` and `end` are the number and
  * the payload's bounds. Throws BAD_MESSAGE when a length points outside: nothing that comes from elsewhere is believed.

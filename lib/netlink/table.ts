@@ -10,7 +10,7 @@ import {
   type SetSame,
   type SetWriter,
 } from './compile.js'
-import { eachAttribute } from './reader.js'
+import { eachAttribute, wireId } from './reader.js'
 import type { Struct } from './struct.js'
 import type { Writer } from './writer.js'
 
@@ -19,6 +19,8 @@ export interface Row<T = unknown> {
   /** The kernel's name, checked against its headers. */
   readonly uapi: string
   readonly id: number
+  /** Written with NLA_F_NESTED, on which the kernel insists here (nla_parse_nested() does, its deprecated form does not). */
+  readonly nested?: true
   readonly codec: Codec<T>
   /** The name in ovs-dpctl text; absent when text never shows the attribute by itself. */
   readonly text?: string
@@ -284,7 +286,7 @@ const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 
 function writeAttribute(writer: Writer, row: NamedRow, part: unknown): void {
-  const at = writer.begin(row.id)
+  const at = writer.begin(wireId(row))
   try {
     row.codec.write(writer, part)
   } catch (error) {

@@ -1,10 +1,10 @@
 import type { FlowKey, MplsKey } from '../../types/flow.js'
 import type { Scalar } from '../netlink/codec.js'
 import { u8, u32 } from '../netlink/integers.js'
-import { eachAttribute } from '../netlink/reader.js'
+import { eachAttribute, NESTED } from '../netlink/reader.js'
 import type { Writer } from '../netlink/writer.js'
 import type { Supports } from './features.js'
-import { counts, NESTED, put, type Take, taker } from './match-row.js'
+import { counts, put, type Take, taker } from './match-row.js'
 import type { Report } from './reasons.js'
 
 /*

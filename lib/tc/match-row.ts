@@ -60,9 +60,6 @@ export function put<T>(writer: Writer, id: number, codec: Scalar<T>, value: T): 
   codec.put(writer.bytes, at, value)
 }
 
-/** Newer parts of flower refuse a nest without it (nla_parse_nested()). */
-export const NESTED = 0x8000
-
 /** The value of an attribute, if it is there; of its bits only those that count, where `maskId` is given and there. */
 export type Take = <T>(id: number, codec: Scalar<T>, maskId?: number) => T | undefined
 

@@ -1,9 +1,9 @@
 import type { TunnelKey } from '../../types/flow.js'
 import { be16, be32, u8, u32 } from '../netlink/integers.js'
-import { eachAttribute } from '../netlink/reader.js'
+import { eachAttribute, NESTED } from '../netlink/reader.js'
 import type { Writer } from '../netlink/writer.js'
 import type { Supports } from './features.js'
-import { NESTED, put, taker } from './match-row.js'
+import { put, taker } from './match-row.js'
 import type { Report } from './reasons.js'
 
 /*

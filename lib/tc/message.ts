@@ -72,6 +72,9 @@ export const types = {
 /** Where things hang (linux/pkt_sched.h): TC_H_INGRESS for the qdisc itself, and the ingress hook its filters are on. */
 export const hooks = { QDISC: 0xfffffff1, QDISC_HANDLE: 0xffff0000, INGRESS: 0xfffffff2 } as const
 
+/** ETH_P_ALL (linux/if_ether.h), as the protocol of a filter: every packet. */
+export const ALL_PROTOCOLS = 3
+
 /** The `info` of a filter. The protocol is an Ethernet type as people write it; it travels in network order. */
 export function filterInfo(prio: number, protocol: number): number {
   return ((prio << 16) | swap16(protocol)) >>> 0

@@ -15,10 +15,10 @@ export class Families {
   }
 
   /** Rejects with NO_MODULE when the kernel does not know the family: its module is not loaded. */
-  id({ name }: Pick<Family<never, never>, 'name'>): Promise<number> {
+  id({ name, origin }: Pick<Family<never, never>, 'name' | 'origin'>): Promise<number> {
     let id = this.#ids.get(name)
     if (id === undefined) {
-      id = this.#lookUp(name)
+      id = this.#lookUp(name, origin)
       this.#ids.set(name, id)
       // A module can still be loaded later; only success is kept.
       id.catch(() => this.#ids.delete(name))
@@ -26,7 +26,7 @@ export class Families {
     return id
   }
 
-  async #lookUp(familyName: string): Promise<number> {
+  async #lookUp(familyName: string, origin = OPENVSWITCH): Promise<number> {
     const writer = new Writer(64)
     const header = { cmd: controller.commands.GETFAMILY as number, version: controller.version }
     writeMessage(writer, controller, { type: GENL_ID_CTRL, flags: 0, header, body: { familyName } })
@@ -43,12 +43,11 @@ export class Families {
       const { familyId } = readMessage(controller, message).body
       if (familyId !== undefined) return familyId
     }
-    throw new DpifError(
-      'NO_MODULE',
-      `the kernel has no generic netlink family ${familyName}; load its module with 'modprobe openvswitch'`,
-      { errno: ENOENT },
-    )
+    throw new DpifError('NO_MODULE', `the kernel has no generic netlink family ${familyName}; ${origin}`, {
+      errno: ENOENT,
+    })
   }
 }
 
 const ENOENT = 2
+const OPENVSWITCH = "load its module with 'modprobe openvswitch'"

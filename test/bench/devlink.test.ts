@@ -1,8 +1,8 @@
 import t from 'tap'
 import { devlinkFacts } from '../../bench/devlink.js'
 import { environment } from '../../bench/environment.js'
-import type { Exchange, Transport } from '../../lib/index.js'
-import { beginMessage, endMessage, messagesOf, string, u16, Writer } from '../../lib/netlink/index.js'
+import type { Exchange, MessageFailure, Transport } from '../../lib/index.js'
+import { beginMessage, endMessage, messagesOf, string, u16, u32, Writer } from '../../lib/netlink/index.js'
 
 // The layout is that of net/devlink (linux/devlink.h); no device of the lab has one.
 
@@ -23,24 +23,30 @@ function device(answers: Readonly<Record<number, (writer: Writer) => void>>): Tr
   return {
     name: 'scripted',
     exchange: async (_, batch): Promise<Exchange> => {
-      const [message] = messagesOf(batch)
-      const cmd = batch[16] ?? 0
-      const answer =
-        message?.type === 16
-          ? (writer: Writer) => {
-              const at = writer.begin(1)
-              u16.write(writer, family)
-              writer.end(at)
-            }
-          : answers[cmd]
-      if (answer === undefined)
-        return { count: 1, failures: [{ index: 0, errno: 95 }], replies: new Uint8Array(0) }
+      const failures: MessageFailure[] = []
       const writer = new Writer(256)
-      const at = beginMessage(writer, message?.type ?? 0, 0)
-      writer.append(Uint8Array.of(cmd, 1, 0, 0))
-      answer(writer)
-      endMessage(writer, at)
-      return { count: 1, failures: [], replies: writer.take() }
+      const messages = [...messagesOf(batch)]
+      for (const [index, { type, start }] of messages.entries()) {
+        const cmd = batch[start + 16] ?? 0
+        const answer =
+          type === 16
+            ? (writer: Writer) => {
+                const at = writer.begin(1)
+                u16.write(writer, family)
+                writer.end(at)
+              }
+            : answers[cmd]
+        if (answer === undefined) {
+          failures.push({ index, errno: 95 })
+          continue
+        }
+        const at = beginMessage(writer, type, 0)
+        u32.put(writer.bytes, at + 8, index)
+        writer.append(Uint8Array.of(cmd, 1, 0, 0))
+        answer(writer)
+        endMessage(writer, at)
+      }
+      return { count: messages.length, failures, replies: writer.take() }
     },
     dump: () => {
       throw new Error('nothing is dumped')

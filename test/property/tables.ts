@@ -2,6 +2,9 @@ import type { Codec, Scalar } from '../../lib/netlink/codec.js'
 import type { Struct } from '../../lib/netlink/struct.js'
 import type { AttributeSet } from '../../lib/netlink/table.js'
 import { Writer } from '../../lib/netlink/writer.js'
+import { devlink, devlinkVersion } from '../../lib/device/devlink.js'
+import { ethtool, ethtoolBit, ethtoolBitset, ethtoolHeader } from '../../lib/device/ethtool.js'
+import { linkMessage } from '../../lib/device/link.js'
 import { actionList, nestedSets } from '../../lib/ovs/action.js'
 import { datapath } from '../../lib/ovs/datapath.js'
 import { flow } from '../../lib/ovs/flow.js'
@@ -15,6 +18,13 @@ import type { Random } from '../fixtures/random-actions.js'
 
 /** Every table of attributes there is. */
 export const tables = [
+  linkMessage.body,
+  devlink.body,
+  devlinkVersion,
+  ethtool.body,
+  ethtoolHeader,
+  ethtoolBitset,
+  ethtoolBit,
   datapath.body,
   vport.body,
   flow.body,

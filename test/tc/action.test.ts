@@ -1,9 +1,9 @@
 import t from 'tap'
 import { u16 } from '../../lib/netlink/integers.js'
 import { Writer } from '../../lib/netlink/writer.js'
-import { AttributeCursor } from '../../lib/netlink/reader.js'
+import { AttributeCursor, NESTED } from '../../lib/netlink/reader.js'
 import { actionEnvelope, actionKinds, type TcAction, tcActions } from '../../lib/tc/action/index.js'
-import { jumpOf, NESTED } from '../../lib/tc/action/kind.js'
+import { jumpOf } from '../../lib/tc/action/kind.js'
 import { ADD, isKnownWord, peditFields, peditKeys } from '../../lib/tc/action/pedit.js'
 import { tunnelKey } from '../../lib/tc/action/tunnel-key.js'
 

@@ -1,2 +1,2 @@
 /** Looks up the number of a generic netlink family by its name; rejects with NO_MODULE when the kernel has none. */
-export type FamilyId = (family: { readonly name: string }) => Promise<number>
+export type FamilyId = (family: { readonly name: string; readonly origin?: string }) => Promise<number>

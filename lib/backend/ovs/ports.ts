@@ -2,6 +2,7 @@ import type { PortControl } from '../../../types/dpif.js'
 import type { AddPortOptions, Port } from '../../../types/port.js'
 import type { Exchange, Transport } from '../../../types/transport.js'
 import { DpifError } from '../../errors.js'
+import { eswitchPortOf } from '../../device/eswitch-port.js'
 import { linkLayers } from '../../device/link.js'
 import { completeSettings, tunnelOf, tunnelTypes } from '../../device/tunnel.js'
 import { readMessage, writeMessage } from '../../netlink/message.js'
@@ -133,6 +134,7 @@ function withLink(
     ...(known === undefined ? {} : { tunnel: known.tunnel }),
     ...(link?.header.type === linkLayers.NONE ? { layer3: true as const } : {}),
     ifindex,
+    ...(link === undefined ? {} : eswitchPortOf(link.body)),
     ...(stats === undefined ? {} : { stats }),
   }
   return { port, link }

@@ -7,8 +7,10 @@ import { delDp } from './del-dp.js'
 import { delFlow } from './del-flow.js'
 import { delFlows } from './del-flows.js'
 import { delIf } from './del-if.js'
+import { devices } from './devices.js'
 import { dumpDps } from './dump-dps.js'
 import { dumpFlows } from './dump-flows.js'
+import { eswitch } from './eswitch.js'
 import { explain } from './explain.js'
 import { getFlow } from './get-flow.js'
 import { help } from './help.js'
@@ -16,6 +18,7 @@ import { modFlow } from './mod-flow.js'
 import { modFlows } from './mod-flows.js'
 import { parseActionsVerb } from './parse-actions.js'
 import { parseFlow } from './parse-flow.js'
+import { preflightVerb } from './preflight.js'
 import { show } from './show.js'
 
 /** Everything the command line can do, in the order help prints it. */
@@ -37,5 +40,8 @@ export const verbs: readonly Verb[] = [
   explain,
   parseFlow,
   parseActionsVerb,
+  devices,
+  eswitch,
+  preflightVerb,
   help,
 ]

@@ -12,8 +12,8 @@ export const show: Verb = {
   takes: [0, Number.POSITIVE_INFINITY],
   writes: false,
   json: `[{ name, ifindex, masksCacheSize?, stats?: { hit, missed, lost, flows, maskHit?, masks?, cacheHit? },
-  ports: [{ number, name, type, tunnel?: { dstPort?, gbp? }, layer3?, ifindex, stats?: { rxPackets, txPackets, rxBytes,
-  txBytes, rxErrors, txErrors, rxDropped, txDropped } }, …] }, …]`,
+  ports: [{ number, name, type, tunnel?: { dstPort?, gbp? }, layer3?, ifindex, switchId?, portName?, stats?: { rxPackets,
+  txPackets, rxBytes, txBytes, rxErrors, txErrors, rxDropped, txDropped } }, …] }, …]`,
   run: async ({ args, kernel, out, options, fail }) => {
     const all = args.length > 0 ? args : (await kernel.list()).map(({ name }) => name).sort()
     const documents: object[] = []

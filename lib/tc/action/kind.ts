@@ -15,9 +15,6 @@ export interface ActionKind<Options extends CommonOptions> {
   readonly nested?: true
 }
 
-/** NLA_F_NESTED, a flag on an attribute's number. */
-export const NESTED = 0x8000
-
 /** The fields every action's parameters begin with (the `tc_gen` macro). */
 export interface General {
   /** 0 lets the kernel choose one. */

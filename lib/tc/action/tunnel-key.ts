@@ -1,11 +1,11 @@
 import { ipv4, ipv6 } from '../../netlink/addresses.js'
 import type { Codec } from '../../netlink/codec.js'
 import { be16, be32, u8, u32 } from '../../netlink/integers.js'
-import { eachAttribute } from '../../netlink/reader.js'
+import { eachAttribute, NESTED } from '../../netlink/reader.js'
 import { struct } from '../../netlink/struct.js'
 import { AttributeSet, bytes, flag } from '../../netlink/table.js'
 import { times } from '../stats.js'
-import { type ActionKind, type CommonOptions, type General, general, NESTED } from './kind.js'
+import { type ActionKind, type CommonOptions, type General, general } from './kind.js'
 
 export interface TunnelKeyParms extends General {
   /** One of {@link tunnelKeyActions}. */

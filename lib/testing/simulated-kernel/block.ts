@@ -127,7 +127,9 @@ export class Block {
 
   /** Gives back the place a filter had in the device's table. */
   release(filter: Filter): void {
-    if (filter.flags & IN_HW && this.device.offload) this.device.offload.used--
+    if (!(filter.flags & IN_HW) || this.device.offload === undefined) return
+    this.device.offload.used--
+    this.device.rules--
   }
 }
 

@@ -1,20 +1,35 @@
+import type { EswitchPort, HwTcOffload } from '../../../types/device.js'
 import type { LinkInfo } from '../../device/link.js'
 
+/** Rules in hardware: how many fit, and how many there are. Ports of one e-switch share one. */
+export interface HardwareTable {
+  readonly capacity: number
+  used: number
+  /** The rules are forgotten, and nobody was told. */
+  lost?: boolean
+}
+
 /** What a simulated device is like. */
-export interface DeviceOptions {
+export interface DeviceOptions extends EswitchPort {
   /** What `ip -d link` would call it. */
   readonly kind?: string
   /** Gives the device a flow table of its own: TC filters are offloaded until `capacity` of them are in it. */
-  readonly offload?: { readonly capacity: number }
+  readonly offload?: { readonly capacity: number; used?: number }
+  /** ethtool's hw-tc-offload; `on` with `offload`, `absent` without, when left out. */
+  readonly hwTcOffload?: HwTcOffload
 }
 
 /** A network device. */
-export interface Device {
+export interface Device extends EswitchPort {
   readonly name: string
   readonly ifindex: number
   readonly kind: string
-  /** `lost` when the device has forgotten its rules without telling anybody. */
-  readonly offload: { readonly capacity: number; used: number; lost?: boolean } | undefined
+  readonly offload: HardwareTable | undefined
+  hwTcOffload: HwTcOffload
+  /** Whether hw-tc-offload was last asked to be on. */
+  wantsOffload: boolean
+  /** Filters on the device that are in hardware. */
+  rules: number
   /** What it was made with over rtnetlink. */
   info?: LinkInfo
   alias?: string
@@ -32,10 +47,15 @@ export class Devices {
     this.add('lo', { kind: 'loopback' })
   }
 
-  add(name: string, { kind = 'dummy', offload }: DeviceOptions = {}): Device {
+  add(name: string, { kind = 'dummy', offload, hwTcOffload, ...place }: DeviceOptions = {}): Device {
     const ifindex = this.#next++
-    const table = offload === undefined ? undefined : { capacity: offload.capacity, used: 0 }
-    const device: Device = { name, ifindex, kind, offload: table }
+    const state = hwTcOffload ?? (offload === undefined ? 'absent' : 'on')
+    const device: Device = {
+      ...{ name, ifindex, kind, ...place, rules: 0 },
+      offload: offload === undefined ? undefined : shared(offload),
+      hwTcOffload: state,
+      wantsOffload: state === 'on',
+    }
     this.#byIndex.set(ifindex, device)
     return device
   }
@@ -57,3 +77,7 @@ export class Devices {
     return [...this.#byIndex.values()]
   }
 }
+
+/** The very table that was given, when it counts already. */
+const shared = (table: { readonly capacity: number; used?: number }): HardwareTable =>
+  table.used === undefined ? { capacity: table.capacity, used: 0 } : (table as HardwareTable)

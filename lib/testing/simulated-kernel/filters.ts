@@ -5,12 +5,13 @@ import { filterInfo, prioAndProtocol, type TcHeader, tcMessage, types } from '..
 import type { Span } from './attributes.js'
 import { type Block, Classifier, type Filter } from './block.js'
 import { textOf } from './datapath.js'
+import type { Device } from './devices.js'
 import { notSimulated, refuse } from './errors.js'
 import { putFlower, readFlower, readOptions } from './flower-key.js'
 import type { Qdiscs } from './qdisc.js'
 import { frame, nest } from './request.js'
 import type { State } from './state.js'
-import { putActions, readActions } from './tc-actions.js'
+import { type KernelAction, putActions, readActions, targetsOf } from './tc-actions.js'
 
 // TCA_*.
 const attr = { KIND: 1, OPTIONS: 2, CHAIN: 11, DUMP_FLAGS: 15 } as const
@@ -95,13 +96,22 @@ export class Filters {
     const skips = given & (filterFlags.SKIP_HW | filterFlags.SKIP_SW)
     if (given & ~(3 | VERBOSE) || skips === 3) refuse('EINVAL')
     const handle = wanted || classifier.freeHandle()
-    const actions = readActions(options.get(3), skips, this.#state.devices, this.#state.now())
+    const actions = readActions(options.get(3), skips, this.#state)
     const match = readFlower(options)
     // A filter keeps its mask for life (fl_check_assign_mask()).
     if (old !== undefined && old.match.mask.some((byte, at) => byte !== match.mask[at])) refuse('EINVAL')
     if (old === undefined && classifier.twin(match) !== undefined) refuse('EEXIST')
-    const placed = offload(block, skips, old)
+    const placed = offload(block, skips, old, this.#strangers(block, actions))
     return { handle, match, actions, flags: given | placed }
+  }
+
+  /** Whether the actions lead to ports the e-switch of the block's device does not have. */
+  #strangers({ device }: Block, actions: readonly KernelAction[]): boolean {
+    const { devices } = this.#state
+    return (
+      device.switchId !== undefined &&
+      targetsOf(actions).some((target) => devices.byIndex(target)?.switchId !== device.switchId)
+    )
   }
 
   /** tc_del_tfilter(). */
@@ -254,12 +264,17 @@ function automaticPrio(block: Block, chain: number): number {
 }
 
 /** fl_hw_replace_filter(): in hardware if there is some and it has room; an error only for those that can be nowhere else. */
-function offload(block: Block, skips: number, old: Filter | undefined): number {
-  const table = block.device.offload
+function offload({ device }: Block, skips: number, old: Filter | undefined, strangers: boolean): number {
+  const table = device.offload
   const only = (skips & filterFlags.SKIP_SW) !== 0
   if (skips & filterFlags.SKIP_HW) return filterFlags.NOT_IN_HW
   if (table === undefined) {
     if (only) refuse('EOPNOTSUPP')
+    return filterFlags.NOT_IN_HW
+  }
+  const objection = objectionOf(device, strangers)
+  if (objection !== undefined) {
+    if (only) refuse('EOPNOTSUPP', objection)
     return filterFlags.NOT_IN_HW
   }
   const mine = old !== undefined && old.flags & filterFlags.IN_HW ? 1 : 0
@@ -268,5 +283,12 @@ function offload(block: Block, skips: number, old: Filter | undefined): number {
     return filterFlags.NOT_IN_HW
   }
   table.used++
+  device.rules++
   return filterFlags.IN_HW
+}
+
+/** What a driver has against any filter, in the words of tc_can_offload_extack(), or in our own. */
+function objectionOf({ hwTcOffload }: Device, strangers: boolean): string | undefined {
+  if (hwTcOffload === 'off' || hwTcOffload === 'absent') return 'TC offload is disabled on net device'
+  return strangers ? 'simulated: cannot send to a port that is not of this e-switch' : undefined
 }

@@ -1,18 +1,23 @@
-import { controller, GENL_ID_CTRL } from '../../netlink/genl.js'
+import { devlink } from '../../device/devlink.js'
+import { ethtool } from '../../device/ethtool.js'
+import { controller, GENL_ID_CTRL, genlHeader } from '../../netlink/genl.js'
 import { flags, HEADER_SIZE } from '../../netlink/message.js'
 import type { Message } from '../../netlink/reader.js'
 import { ovsHeader } from '../../ovs/family.js'
 import { parse, type Policy, type Span } from './attributes.js'
 import { datapathCommands, datapathPolicy, dumpDatapaths, textOf } from './datapath.js'
+import { devlinkCommands, devlinkPolicy, dumpDevlinkPorts, dumpDevlinks } from './devlink.js'
 import { refuse } from './errors.js'
+import { dumpFeatures, ethtoolCommands } from './ethtool.js'
 import { dumpFlows, flowCommands, flowPolicy } from './flows.js'
 import { frame, put, type Request } from './request.js'
 import type { State } from './state.js'
 import { dumpVports, vportCommands, vportPolicy } from './vport.js'
 
-/** What a command of an openvswitch family gets to see. */
+/** What a command of a family gets to see. */
 export interface CommandInput {
   readonly state: State
+  /** 0 in families other than those of openvswitch. */
   readonly dpIfindex: number
   readonly attributes: Map<number, Span>
   /** CREATE or EXCL: what is there already is an error. */
@@ -33,34 +38,48 @@ interface FamilyTable {
   readonly maxAttribute: number
   readonly policy: Policy
   readonly commands: Readonly<Record<number, Command>>
-  readonly dump: (
-    state: State,
-    type: number,
-    dpIfindex: number,
-    attributes: ReadonlyMap<number, Span>,
-  ) => Generator<Uint8Array>
+  /** By command. */
+  readonly dumps: Readonly<Record<number, DumpOf>>
+  /** Commands anybody may send. */
+  readonly open: readonly number[]
+  /** Behind genlmsghdr comes struct ovs_header. */
+  readonly isOvs?: true
 }
+
+type DumpOf = (
+  state: State,
+  type: number,
+  dpIfindex: number,
+  attributes: ReadonlyMap<number, Span>,
+) => Generator<Uint8Array>
+
+const GET = 3
+const ovs = { isOvs: true, open: [GET] } as const
+const { GET: DEVLINK_GET = 0, PORT_GET = 0, INFO_GET = 0 } = devlink.commands
+const { FEATURES_GET = 0 } = ethtool.commands
 
 // The numbers are what a kernel might have given: dynamic, and not in a row.
 // biome-ignore format: one row per line
 const families: readonly FamilyTable[] = [
-  { name: 'ovs_datapath', id: 0x1b, version: 2, maxAttribute: 8, policy: datapathPolicy, commands: datapathCommands, dump: dumpDatapaths },
-  { name: 'ovs_vport', id: 0x1c, version: 1, maxAttribute: 9, policy: vportPolicy, commands: vportCommands, dump: dumpVports },
-  { name: 'ovs_flow', id: 0x1e, version: 1, maxAttribute: 11, policy: flowPolicy, commands: flowCommands, dump: dumpFlows },
+  { name: 'ovs_datapath', id: 0x1b, version: 2, maxAttribute: 8, policy: datapathPolicy, commands: datapathCommands, dumps: { [GET]: dumpDatapaths }, ...ovs },
+  { name: 'ovs_vport', id: 0x1c, version: 1, maxAttribute: 9, policy: vportPolicy, commands: vportCommands, dumps: { [GET]: dumpVports }, ...ovs },
+  { name: 'ovs_flow', id: 0x1e, version: 1, maxAttribute: 11, policy: flowPolicy, commands: flowCommands, dumps: { [GET]: dumpFlows }, ...ovs },
+  { name: 'devlink', id: 0x15, version: 1, maxAttribute: 177, policy: devlinkPolicy, commands: devlinkCommands,
+    dumps: { [DEVLINK_GET]: dumpDevlinks, [PORT_GET]: dumpDevlinkPorts }, open: [DEVLINK_GET, PORT_GET, INFO_GET] },
+  { name: 'ethtool', id: 0x14, version: 1, maxAttribute: 5, policy: {}, commands: ethtoolCommands,
+    dumps: { [FEATURES_GET]: dumpFeatures }, open: [FEATURES_GET] },
 ]
 
-const GET = 3
-
-/** Generic netlink: the controller, and the families of openvswitch. */
+/** Generic netlink: the controller, and the families of openvswitch, devlink and ethtool. */
 export class Generic {
   readonly #state: State
   readonly #privileged: boolean
   readonly #families: readonly FamilyTable[]
 
-  constructor(state: State, privileged: boolean, openvswitch: boolean) {
+  constructor(state: State, privileged: boolean) {
     this.#state = state
     this.#privileged = privileged
-    this.#families = openvswitch ? families : []
+    this.#families = families.filter(({ isOvs, name }) => state.has(isOvs ? 'openvswitch' : name))
   }
 
   handle({ message, attributes, reply }: Request): void {
@@ -68,12 +87,12 @@ export class Generic {
     if (message.type === GENL_ID_CTRL) return this.#control(cmd, body, message.start, reply)
     const family = this.#families.find(({ id }) => id === message.type) ?? refuse('ENOENT')
     const command = family.commands[cmd] ?? refuse('EOPNOTSUPP')
-    if (cmd !== GET && !this.#privileged) refuse('EPERM')
-    const dpIfindex = ifindexOf(message)
+    if (!this.#privileged && !family.open.includes(cmd)) refuse('EPERM')
+    const dpIfindex = family.isOvs ? ifindexOf(message) : 0
     command({
       state: this.#state,
       dpIfindex,
-      attributes: parse(rest(message), family.policy, message.start),
+      attributes: parse(rest(message, family), family.policy, message.start),
       exclusive: (message.flags & (flags.CREATE | flags.EXCL)) !== 0,
       reply: (write) => reply(write(family.id)),
       echo: (write) => {
@@ -84,9 +103,9 @@ export class Generic {
 
   *dump(message: Message): Generator<Uint8Array> {
     const family = this.#families.find(({ id }) => id === message.type) ?? refuse('ENOENT')
-    if (message.bytes[message.start + HEADER_SIZE] !== GET) refuse('EOPNOTSUPP')
-    const attributes = parse(rest(message), family.policy, message.start)
-    yield* family.dump(this.#state, family.id, ifindexOf(message), attributes)
+    const dump = family.dumps[message.bytes[message.start + HEADER_SIZE] ?? 0] ?? refuse('EOPNOTSUPP')
+    const attributes = parse(rest(message, family), family.policy, message.start)
+    yield* dump(this.#state, family.id, family.isOvs ? ifindexOf(message) : 0, attributes)
   }
 
   #control(cmd: number, body: Span, origin: number, reply: (message: Uint8Array) => void): void {
@@ -102,7 +121,7 @@ export class Generic {
         controller.body.write(writer, { familyId: found.id })
         const word = (value: number) => new Uint8Array(Uint32Array.of(value).buffer)
         put(writer, 3, word(found.version))
-        put(writer, 4, word(found === nlctrl ? 0 : 4))
+        put(writer, 4, word('isOvs' in found ? 4 : 0))
         put(writer, 5, word(found.maxAttribute))
       }),
     )
@@ -121,6 +140,6 @@ function ifindexOf({ bytes, start, end }: Message): number {
   return ovsHeader.take(bytes, from).dpIfindex
 }
 
-function rest({ bytes, start, end }: Message): Span {
-  return { bytes, start: start + HEADER_SIZE + ovsHeader.size, end }
+function rest({ bytes, start, end }: Message, { isOvs }: FamilyTable): Span {
+  return { bytes, start: start + HEADER_SIZE + (isOvs ? ovsHeader.size : genlHeader.size), end }
 }

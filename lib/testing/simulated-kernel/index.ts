@@ -1,4 +1,5 @@
 export type { DeviceOptions } from './devices.js'
+export type { EswitchOptions } from './eswitch.js'
 export {
   type Fault,
   type FaultRule,

@@ -7,6 +7,7 @@ import { type Message, messagesOf } from '../../netlink/reader.js'
 import { removeDatapath } from './datapath.js'
 import { type Device, type DeviceOptions, Devices } from './devices.js'
 import { Refusal } from './errors.js'
+import { addEswitch, type EswitchOptions } from './eswitch.js'
 import { Generic } from './generic.js'
 import { type Receipt, receive } from './receive.js'
 import { Route } from './route.js'
@@ -21,8 +22,8 @@ import { type State, vportOf } from './state.js'
 
 /** How a simulated kernel is equipped. */
 export interface SimulatedKernelOptions {
-  /** Modules that can be loaded; all of them unless told otherwise. */
-  readonly modules?: { readonly openvswitch?: boolean; readonly cls_flower?: boolean }
+  /** False for modules that cannot be loaded, for example `openvswitch`, `cls_flower` or `act_vlan`. */
+  readonly modules?: Readonly<Record<string, boolean>>
   /** Numbers of flower's attributes (TCA_FLOWER_*) that this kernel does not know yet and passes over, as older ones do. */
   readonly unknownToFlower?: readonly number[]
   /** False stands for a process without CAP_NET_ADMIN. */
@@ -77,9 +78,10 @@ export class SimulatedKernel implements Transport {
     privileged = true,
     now = monotonic,
   }: SimulatedKernelOptions = {}) {
-    this.#state = { devices: new Devices(), datapaths: new Map(), now }
-    this.#generic = new Generic(this.#state, privileged, modules.openvswitch ?? true)
-    this.#route = new Route(this.#state, privileged, modules.cls_flower ?? true, new Set(unknownToFlower))
+    const has = (module: string) => modules[module] ?? true
+    this.#state = { devices: new Devices(), datapaths: new Map(), eswitches: new Map(), has, now }
+    this.#generic = new Generic(this.#state, privileged)
+    this.#route = new Route(this.#state, privileged, new Set(unknownToFlower))
     // A device takes its port along, and a datapath's own device the whole datapath.
     this.#state.devices.leaving.push((device) => this.#detach(device))
   }
@@ -89,6 +91,12 @@ export class SimulatedKernel implements Transport {
     if (this.#state.devices.byName(name) !== undefined)
       throw new TypeError(`there is a device ${name} already`)
     return this.#state.devices.add(name, options).ifindex
+  }
+
+  /** Makes a NIC with an e-switch, which devlink calls `name`, for example `pci/0000:08:00.0`. */
+  addEswitch(name: string, options: EswitchOptions = {}): void {
+    if (this.#state.eswitches.has(name)) throw new TypeError(`there is an e-switch ${name} already`)
+    addEswitch(this.#state, name, options)
   }
 
   /** Takes a device away, with everything that hung on it: its port, its qdisc and its filters. */

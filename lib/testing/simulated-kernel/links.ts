@@ -65,15 +65,17 @@ export class Links {
   }
 
   write(device: Device, messageFlags: number): Uint8Array {
-    const { name, ifindex, kind, info, alias } = device
+    const { name, ifindex, kind, info, alias, switchId, portName } = device
     const master = this.#masterOf(device)
     return frame(linkTypes.NEWLINK, messageFlags, (writer) => {
       linkMessage.header.write(writer, { type: LAYERS[kind] ?? ETHER, ifindex, flags: RUNNING })
       linkMessage.body.write(writer, {
         name,
         ...(master === undefined ? {} : { master }),
-        ...(kind === 'loopback' ? {} : { info: info ?? { kind } }),
+        ...(kind === 'loopback' || kind === '' ? {} : { info: info ?? { kind } }),
         ...(alias === undefined ? {} : { alias }),
+        ...(portName === undefined ? {} : { physPortName: portName }),
+        ...(switchId === undefined ? {} : { physSwitchId: new Uint8Array(Buffer.from(switchId, 'hex')) }),
       })
     })
   }

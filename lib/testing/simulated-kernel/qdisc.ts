@@ -20,13 +20,19 @@ export interface Qdisc {
 /** The ingress and clsact qdiscs; others are not simulated (net/sched/sch_api.c, sch_ingress.c). */
 export class Qdiscs {
   readonly #devices: Devices
+  readonly #isThere: boolean
   readonly #byIfindex = new Map<number, Qdisc>()
   /** Devices that have had one: the kernel keeps their ingress queue and then answers differently. */
   readonly #touched = new Set<number>()
 
-  constructor(devices: Devices) {
+  /** `isThere`: whether the module can be loaded. */
+  constructor(devices: Devices, isThere = true) {
     this.#devices = devices
-    devices.leaving.push(({ ifindex }) => this.#byIfindex.delete(ifindex))
+    this.#isThere = isThere
+    devices.leaving.push(({ ifindex }) => {
+      const qdisc = this.#byIfindex.get(ifindex)
+      if (qdisc !== undefined) this.#drop(qdisc)
+    })
   }
 
   on(ifindex: number): Qdisc | undefined {
@@ -52,7 +58,8 @@ export class Qdiscs {
     if (handle & 0xffff) refuse('EINVAL', 'Invalid minor handle')
     if (!(messageFlags & flags.CREATE))
       refuse('ENOENT', 'Qdisc not found. To create specify NLM_F_CREATE flag')
-    if (kind !== 'ingress' && kind !== 'clsact') refuse('ENOENT', 'Specified qdisc kind is unknown')
+    if (!this.#isThere || (kind !== 'ingress' && kind !== 'clsact'))
+      refuse('ENOENT', 'Specified qdisc kind is unknown')
     const qdisc = { kind, device, ingress: new Block(device), egress: new Block(device) } as const
     this.#byIfindex.set(device.ifindex, qdisc)
   }
@@ -60,8 +67,13 @@ export class Qdiscs {
   /** RTM_DELQDISC (tc_get_qdisc()). */
   remove(header: TcHeader, attributes: ReadonlyMap<number, Span>): void {
     const qdisc = this.#find(header, attributes)
-    for (const block of [qdisc.ingress, qdisc.egress]) block.flush()
-    this.#byIfindex.delete(qdisc.device.ifindex)
+    this.#drop(qdisc)
+  }
+
+  /** What its filters held in hardware is free again. */
+  #drop({ device, ingress, egress }: Qdisc): void {
+    for (const block of [ingress, egress]) block.flush()
+    this.#byIfindex.delete(device.ifindex)
   }
 
   get(header: TcHeader, attributes: ReadonlyMap<number, Span>): Uint8Array {

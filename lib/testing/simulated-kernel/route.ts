@@ -1,7 +1,7 @@
 import { linkTypes } from '../../device/link.js'
 import { flags, HEADER_SIZE } from '../../netlink/message.js'
 import type { Message } from '../../netlink/reader.js'
-import { actionTypes } from '../../tc/action-message.js'
+import { actionMessage, actionTypes } from '../../tc/action-message.js'
 import { type TcHeader, tcMessage, types } from '../../tc/message.js'
 import { parse, type Policy, type Span } from './attributes.js'
 import { refuse } from './errors.js'
@@ -10,19 +10,22 @@ import { Links } from './links.js'
 import { Qdiscs } from './qdisc.js'
 import type { Request } from './request.js'
 import type { State } from './state.js'
+import { refuseActions } from './tc-actions.js'
 
 /** Rtnetlink: links, qdiscs and filters. */
 export class Route {
+  readonly #state: State
   readonly #privileged: boolean
   readonly #links: Links
   readonly qdiscs: Qdiscs
   readonly #filters: Filters
 
-  constructor(state: State, privileged: boolean, hasFlower: boolean, unknown: ReadonlySet<number>) {
+  constructor(state: State, privileged: boolean, unknown: ReadonlySet<number>) {
+    this.#state = state
     this.#privileged = privileged
     this.#links = new Links(state)
-    this.qdiscs = new Qdiscs(state.devices)
-    this.#filters = new Filters(state, this.qdiscs, hasFlower, unknown)
+    this.qdiscs = new Qdiscs(state.devices, state.has('sch_ingress'))
+    this.#filters = new Filters(state, this.qdiscs, state.has('cls_flower'), unknown)
   }
 
   handle({ message, reply }: Request): void {
@@ -32,6 +35,7 @@ export class Route {
     if (message.type === linkTypes.GETLINK) return reply(this.#links.write(this.#links.get(message), 0))
     if (message.type === linkTypes.NEWLINK) return this.#links.set(message)
     if (message.type === linkTypes.DELLINK) return this.#links.remove(message)
+    if (message.type === actionTypes.NEWACTION) return this.#refuseActions(message)
     const request = read(message)
     const { header, attributes } = request
     const echo = (answer: Uint8Array | undefined): void => {
@@ -54,6 +58,13 @@ export class Route {
     }
   }
 
+  #refuseActions({ bytes, start, end }: Message): never {
+    const list = parse({ bytes, start: start + HEADER_SIZE + actionMessage.header.size, end }).get(ACTIONS)
+    return list === undefined
+      ? refuse('EINVAL', 'Netlink action attributes missing')
+      : refuseActions(list, this.#state)
+  }
+
   *dump(message: Message): Generator<Uint8Array> {
     if (message.type === linkTypes.GETLINK) yield* this.#links.dump(message)
     else if (message.type === types.GETQDISC) yield* this.qdiscs.dump()
@@ -63,7 +74,13 @@ export class Route {
   }
 }
 
-const handled: ReadonlySet<number> = new Set([...Object.values(linkTypes), ...Object.values(types)])
+const handled: ReadonlySet<number> = new Set([
+  ...Object.values(linkTypes),
+  ...Object.values(types),
+  actionTypes.NEWACTION,
+])
+/** TCA_ACT_TAB. */
+const ACTIONS = 1
 
 // What rtm_tca_policy asks of TCA_*.
 const policy: Policy = { 11: { min: 4 }, 15: { min: 8 } }

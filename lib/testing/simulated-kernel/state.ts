@@ -1,4 +1,5 @@
 import type { Device, Devices } from './devices.js'
+import type { Eswitch } from './eswitch.js'
 import type { FlowTable } from './flow-table.js'
 
 /** A port of a datapath. */
@@ -28,6 +29,10 @@ export interface Datapath {
 export interface State {
   readonly devices: Devices
   readonly datapaths: Map<number, Datapath>
+  /** By the names devlink has for them. */
+  readonly eswitches: Map<string, Eswitch>
+  /** Whether a module can be loaded, or is there. */
+  has(module: string): boolean
   /** CLOCK_MONOTONIC in milliseconds. */
   now(): number
 }

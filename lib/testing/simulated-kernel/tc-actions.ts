@@ -6,6 +6,7 @@ import { vlanActions } from '../../tc/action/vlan.js'
 import { times } from '../../tc/stats.js'
 import { parse, payload, type Span, walk } from './attributes.js'
 import type { Devices } from './devices.js'
+import type { State } from './state.js'
 import { notSimulated, refuse } from './errors.js'
 import { nest, put } from './request.js'
 
@@ -76,12 +77,7 @@ const MAX_ACTIONS = 32
 let lastIndex = 0
 
 /** Reads the actions of a filter, as tcf_action_init() does: first every kind is looked up, then each is made. */
-export function readActions(
-  list: Span | undefined,
-  skips: number,
-  devices: Devices,
-  now: number,
-): KernelAction[] {
+export function readActions(list: Span | undefined, skips: number, state: State): KernelAction[] {
   if (list === undefined) return []
   const entries = parse(list)
   const found: ReadonlyMap<number, Span>[] = []
@@ -89,16 +85,35 @@ export function readActions(
     const entry = entries.get(turn)
     if (entry === undefined) break
     const attributes = parse(entry, policy)
-    const name = attributes.get(act.KIND) ?? refuse('EINVAL', 'TC action kind must be specified')
-    const kind = string.read(name.bytes, name.start, name.end)
-    if (kind.length > 15) refuse('EINVAL', 'TC action name too long')
-    if (kinds[kind] === undefined) {
-      if (others.includes(kind)) notSimulated(`act_${kind}`)
-      refuse('ENOENT', 'Failed to load TC action module')
-    }
+    const kind = lookUp(attributes, state)
+    if (kinds[kind] === undefined) notSimulated(`act_${kind}`)
     found.push(attributes)
   }
-  return found.map((attributes) => makeAction(attributes, skips, devices, now))
+  return found.map((attributes) => makeAction(attributes, skips, state.devices, state.now()))
+}
+
+/** RTM_NEWACTION: no action stands by itself here, but whether it could is found out by asking for one that says nothing. */
+export function refuseActions(list: Span, state: State): never {
+  const entry = parse(list).get(1) ?? refuse('EINVAL')
+  const attributes = parse(entry, policy)
+  const kind = lookUp(attributes, state)
+  return attributes.has(act.OPTIONS)
+    ? notSimulated('an action that stands by itself')
+    : refuse('EINVAL', missing[kind]?.options)
+}
+
+/** tc_action_load_ops(). */
+function lookUp(attributes: ReadonlyMap<number, Span>, state: State): string {
+  const name = attributes.get(act.KIND) ?? refuse('EINVAL', 'TC action kind must be specified')
+  const kind = string.read(name.bytes, name.start, name.end)
+  if (kind.length > 15) refuse('EINVAL', 'TC action name too long')
+  const isKnown = kinds[kind] !== undefined || others.includes(kind)
+  return isKnown && state.has(`act_${kind}`) ? kind : refuse('ENOENT', 'Failed to load TC action module')
+}
+
+/** The devices the actions send packets to. */
+export function targetsOf(actions: readonly KernelAction[]): readonly number[] {
+  return actions.flatMap(({ kind, parms }) => (kind === 'mirred' ? [u32.take(parms, 24)] : []))
 }
 
 function makeAction(
