@@ -82,6 +82,7 @@ function onOnePage(kernel: SimulatedKernel): Transport {
         }
       }
     },
+    listen: (protocol, options) => kernel.listen(protocol, options),
     close: async () => {},
   }
 }

@@ -7,7 +7,8 @@ import { datapathCommands, datapathPolicy, dumpDatapaths, textOf } from './datap
 import { refuse } from './errors.js'
 import { dumpFlows, flowCommands, flowPolicy } from './flows.js'
 import { frame, put, type Request } from './request.js'
-import type { State } from './state.js'
+import { packetCommandsHere, packetPolicy } from './packet.js'
+import { PACKET_FAMILY, type State } from './state.js'
 import { dumpVports, vportCommands, vportPolicy } from './vport.js'
 
 /** What a command of an openvswitch family gets to see. */
@@ -33,7 +34,8 @@ interface FamilyTable {
   readonly maxAttribute: number
   readonly policy: Policy
   readonly commands: Readonly<Record<number, Command>>
-  readonly dump: (
+  /** Lists what there is, where there is something to list. */
+  readonly dump?: (
     state: State,
     type: number,
     dpIfindex: number,
@@ -46,6 +48,7 @@ interface FamilyTable {
 const families: readonly FamilyTable[] = [
   { name: 'ovs_datapath', id: 0x1b, version: 2, maxAttribute: 8, policy: datapathPolicy, commands: datapathCommands, dump: dumpDatapaths },
   { name: 'ovs_vport', id: 0x1c, version: 1, maxAttribute: 9, policy: vportPolicy, commands: vportCommands, dump: dumpVports },
+  { name: 'ovs_packet', id: PACKET_FAMILY, version: 1, maxAttribute: 11, policy: packetPolicy, commands: packetCommandsHere },
   { name: 'ovs_flow', id: 0x1e, version: 1, maxAttribute: 11, policy: flowPolicy, commands: flowCommands, dump: dumpFlows },
 ]
 
@@ -68,7 +71,7 @@ export class Generic {
     if (message.type === GENL_ID_CTRL) return this.#control(cmd, body, message.start, reply)
     const family = this.#families.find(({ id }) => id === message.type) ?? refuse('ENOENT')
     const command = family.commands[cmd] ?? refuse('EOPNOTSUPP')
-    if (cmd !== GET && !this.#privileged) refuse('EPERM')
+    if ((cmd !== GET || family.id === PACKET_FAMILY) && !this.#privileged) refuse('EPERM')
     const dpIfindex = ifindexOf(message)
     command({
       state: this.#state,
@@ -84,9 +87,10 @@ export class Generic {
 
   *dump(message: Message): Generator<Uint8Array> {
     const family = this.#families.find(({ id }) => id === message.type) ?? refuse('ENOENT')
-    if (message.bytes[message.start + HEADER_SIZE] !== GET) refuse('EOPNOTSUPP')
+    const { dump } = family
+    if (dump === undefined || message.bytes[message.start + HEADER_SIZE] !== GET) refuse('EOPNOTSUPP')
     const attributes = parse(rest(message), family.policy, message.start)
-    yield* family.dump(this.#state, family.id, ifindexOf(message), attributes)
+    yield* dump(this.#state, family.id, ifindexOf(message), attributes)
   }
 
   #control(cmd: number, body: Span, origin: number, reply: (message: Uint8Array) => void): void {

@@ -1,5 +1,9 @@
 import type { Device, Devices } from './devices.js'
 import type { FlowTable } from './flow-table.js'
+import type { Mailboxes } from './mailbox.js'
+
+/** The number of family ovs_packet. Like the others, what a kernel might have given. */
+export const PACKET_FAMILY = 0x1d
 
 /** A port of a datapath. */
 export interface Vport {
@@ -8,7 +12,7 @@ export interface Vport {
   readonly type: number
   readonly device: Device
   readonly datapath: Datapath
-  upcallPid: number
+  upcallPids: readonly number[]
   rx: { packets: bigint; bytes: bigint }
   tx: { packets: bigint; bytes: bigint }
 }
@@ -22,12 +26,17 @@ export interface Datapath {
   masksCacheSize: number
   hit: bigint
   missed: bigint
+  /** Upcalls nobody could be given. */
+  lost: bigint
+  /** Where upcalls of each processor go, once somebody has said. */
+  perCpuPids: readonly number[] | undefined
 }
 
 /** What the families share: the devices, the datapaths, and the time. */
 export interface State {
   readonly devices: Devices
   readonly datapaths: Map<number, Datapath>
+  readonly mailboxes: Mailboxes
   /** CLOCK_MONOTONIC in milliseconds. */
   now(): number
 }
