@@ -11,7 +11,7 @@ export interface UpcallOptions {
   /** `per-cpu` where the kernel has it, else `per-vport`, when left out. */
   readonly dispatch?: UpcallDispatch
   /**
-   * Sockets, 1 to 64, read in turn; as many as there are processors, 8 at most, when left out. More of them hold more packets, and one
+   * Sockets, 1 to 64, read in turn; 8 when left out. There are never more of them than processors: the kernel takes no more. More of them hold more packets, and one
    * processor or flow that floods its own leaves the others alone.
    */
   readonly handlers?: number

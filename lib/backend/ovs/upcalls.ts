@@ -39,7 +39,7 @@ export class KernelUpcalls implements UpcallControl {
     return this.#stream?.pidsOfPorts ?? [0]
   }
 
-  open({ dispatch, handlers = defaultHandlers(), buffer = 4 << 20 }: UpcallOptions): Upcalls {
+  open({ dispatch, handlers = DEFAULT_HANDLERS, buffer = 4 << 20 }: UpcallOptions): Upcalls {
     if (dispatch !== undefined && !dispatches.includes(dispatch))
       throw new RangeError(`dispatch '${dispatch}' is none; there are ${dispatches.join(', ')}`)
     if (!Number.isInteger(handlers) || handlers < 1 || handlers > MAX_HANDLERS)
@@ -54,7 +54,9 @@ export class KernelUpcalls implements UpcallControl {
         'cannot listen for upcalls: this dpif does already; end the other loop first',
       )
     const stream = new UpcallStream({
-      listen: () => this.#transport.listen('generic', { sockets: handlers, buffer }),
+      // Linux 6.1.192 refuses a port more port ids than there are processors; one beyond them would never be picked per CPU either.
+      listen: () =>
+        this.#transport.listen('generic', { sockets: Math.min(handlers, possibleProcessors()), buffer }),
       dispatch: new Dispatch(this.#transport, this.#id, this.#dpIfindex),
       wanted: dispatch,
       family: () => this.#id(packetFamily),
@@ -210,6 +212,5 @@ const MAX_HANDLERS = 64
 const LEAST_BUFFER = 4096
 const LARGEST_BUFFER = 1 << 30
 
-/** More sockets than this would hold more than one thread reads in any useful time. */
-const MOST_BY_DEFAULT = 8
-const defaultHandlers = () => Math.min(possibleProcessors(), MOST_BY_DEFAULT)
+/** More sockets would hold more than one thread reads in any useful time. */
+const DEFAULT_HANDLERS = 8
