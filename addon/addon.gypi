@@ -13,6 +13,7 @@
       "socket/dump.cc",
       "socket/exchange.cc",
       "socket/kernel.cc",
+      "socket/listen.cc",
       "socket/message.cc",
       "socket/netlink_socket.cc",
       "socket/worker.cc"
@@ -21,6 +22,7 @@
       "napi/channel.cc",
       "napi/dump_object.cc",
       "napi/instance.cc",
+      "napi/listener_object.cc",
       "napi/module.cc",
       "napi/socket_object.cc"
     ]

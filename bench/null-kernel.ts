@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks'
 import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
-import type { Dump, Exchange, Protocol, Transport } from '../lib/index.js'
+import type { Dump, Exchange, Listener, Protocol, Transport } from '../lib/index.js'
 import {
   AttributeSet,
   controller,
@@ -114,6 +114,11 @@ export class NullKernel implements Transport {
   /** Every flow message that was kept, in one piece for each exchange. */
   kept(protocol: Protocol): readonly Uint8Array[] {
     return this.#kept[protocol]
+  }
+
+  /** Nothing ever comes by itself. */
+  async listen(): Promise<Listener> {
+    throw new Error('the kernel that does nothing sends nothing by itself')
   }
 
   async close(): Promise<void> {}

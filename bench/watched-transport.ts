@@ -1,6 +1,6 @@
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { performance } from 'node:perf_hooks'
-import type { Dump, Exchange, Protocol, Transport } from '../lib/index.js'
+import type { Dump, Exchange, Listener, ListenOptions, Protocol, Transport } from '../lib/index.js'
 import { GENL_ID_CTRL, messagesOf } from '../lib/netlink/index.js'
 
 /** RTM_NEWTFILTER, RTM_DELTFILTER, RTM_GETTFILTER: what flows in TC are put, deleted and read with. */
@@ -42,6 +42,10 @@ export class WatchedTransport implements Transport {
   dump(protocol: Protocol, request: Uint8Array): Dump {
     this.#dumps.push({ protocol, request: request.slice() })
     return this.#inner.dump(protocol, request)
+  }
+
+  listen(protocol: Protocol, options?: ListenOptions): Promise<Listener> {
+    return this.#inner.listen(protocol, options)
   }
 
   close(): Promise<void> {

@@ -8,10 +8,12 @@ import { Inventory } from './backend/device/inventory.js'
 import { judge } from './backend/device/preflight.js'
 import { survey } from './backend/device/survey.js'
 import { Datapaths } from './backend/ovs/datapath.js'
+import { KernelExecutor } from './backend/ovs/execute.js'
 import type { FamilyId } from './backend/ovs/family.js'
 import { OvsBackend } from './backend/ovs/flows.js'
 import { KernelMeters } from './backend/ovs/meters.js'
 import { Ports } from './backend/ovs/ports.js'
+import { KernelUpcalls } from './backend/ovs/upcalls.js'
 import { TcBackend } from './backend/tc/flows.js'
 import { Polices } from './backend/tc/meters.js'
 import { DpifProvider } from './dpif/dpif.js'
@@ -72,12 +74,14 @@ export async function openDpif({
   try {
     const families = new Families(transport)
     const id: FamilyId = (family) => families.id(family)
-    const datapath = await new Datapaths(transport, id).get(name)
+    const datapaths = new Datapaths(transport, id)
+    const datapath = await datapaths.get(name)
     const abilities = { chains: datapath.features.includes('tcRecircSharing') }
     const kernelMeters = new KernelMeters(transport, id, datapath.ifindex)
     const polices = new Polices(transport, datapath.ifindex, async (meters) => {
       return new Set((await kernelMeters.get(meters)).map((meter) => meter.id))
     })
+    const upcalls = new KernelUpcalls(transport, id, datapath.ifindex)
     return new DpifProvider({
       datapath,
       backends: [
@@ -85,8 +89,11 @@ export async function openDpif({
         new OvsBackend(transport, id, datapath.ifindex),
       ],
       policy,
-      ports: new Ports(transport, id, datapath.ifindex),
+      ports: new Ports(transport, id, datapath.ifindex, () => upcalls.pidsOfPorts),
       meters: new Meters(kernelMeters, polices),
+      upcalls,
+      executor: new KernelExecutor(transport, id, datapath.ifindex),
+      stats: () => datapaths.stats(name),
       language,
       release,
     })

@@ -65,6 +65,20 @@ t.test('every arrow points down, as the floor plan says', async (t) => {
   }
 })
 
+t.test('examples use nothing but the front door, by its name', async (t) => {
+  const files = sources('examples')
+  t.ok(files.length > 0, 'there are some')
+  for (const file of files) {
+    const text = readFileSync(join(root, `${file}.ts`), 'utf8')
+    const imports = [...text.matchAll(/from '([^']+)'/g)].map(([, name = '']) => name)
+    t.same(
+      imports.filter((name) => name !== 'dpif-hw-acc' && !name.startsWith('node:')),
+      [],
+      file,
+    )
+  }
+})
+
 t.test('types run nothing', async (t) => {
   for (const file of sources('types')) {
     const text = readFileSync(join(root, `${file}.ts`), 'utf8')

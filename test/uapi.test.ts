@@ -16,6 +16,7 @@ import { commands } from '../lib/ovs/family.js'
 import { flow, ufidFlags } from '../lib/ovs/flow.js'
 import { flowKey, nshKey, tunnelKey, vxlanKey } from '../lib/ovs/key.js'
 import { bandTypes, meter, meterBand, meterCommands } from '../lib/ovs/meter.js'
+import { packet, packetCommands } from '../lib/ovs/packet.js'
 import { vport } from '../lib/ovs/vport.js'
 import { actionMessage, actionTypes } from '../lib/tc/action-message.js'
 import { csumFlags } from '../lib/tc/action/csum.js'
@@ -54,6 +55,7 @@ const sets = [
   datapath.body,
   vport.body,
   flow.body,
+  packet.body,
   meter.body,
   meterBand,
   actionMessage.body,
@@ -121,6 +123,7 @@ const facts: Fact[] = [
   ...named('OVS_FLOW_CMD_', commands),
   ...named('OVS_DP_CMD_', commands),
   ...named('OVS_VPORT_CMD_', commands),
+  ...named('OVS_PACKET_CMD_', packetCommands),
   ...named('OVS_METER_CMD_', meterCommands),
   ...bandTypes.map((type, index) => {
     return { uapi: `OVS_METER_BAND_TYPE_${type.toUpperCase()}`, value: index + 1 }
@@ -229,10 +232,10 @@ t.test('a wrong number would be noticed', async (t) => {
 // biome-ignore format: one row per line
 const without: readonly (readonly [name: string, reason: string, since?: string])[] = [
   ['OVS_*_PAD',                           'alignment; says nothing'],
-  ['OVS_DP_ATTR_PER_CPU_PIDS',            'upcalls by CPU; this library takes no upcalls'],
   ['OVS_VPORT_ATTR_OPTIONS',              'makes tunnel ports; ovs-vswitchd makes devices of them instead, and so may the caller'],
   ['OVS_VPORT_ATTR_NETNSID',              'only told of a device in another namespace; kept as unknown'],
   ['OVS_VPORT_ATTR_UPCALL_STATS',         'counts upcalls; kept as unknown', '6.3'],
+  ['OVS_PACKET_ATTR_UNUSED*',             'were taken once, and mean nothing'],
   ['OVS_FLOW_ATTR_PROBE',                 'keeps the log quiet about flows that only try what the kernel can; none are put'],
   ['OVS_KEY_ATTR_TUNNEL_INFO',            'inside the kernel only (#ifdef __KERNEL__)'],
   ['TCA_ACT_FLAG_*',                      'flags of dumps of actions without a filter; not dumped'],
@@ -320,6 +323,7 @@ const families = [
   'OVS_DP_ATTR_',
   'OVS_VPORT_ATTR_',
   'OVS_FLOW_ATTR_',
+  'OVS_PACKET_ATTR_',
   'OVS_METER_ATTR_',
   'OVS_BAND_ATTR_',
   'OVS_KEY_ATTR_',

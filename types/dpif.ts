@@ -6,6 +6,7 @@ import type {
   CounterPage,
   DelOp,
   DumpOptions,
+  ExecuteOp,
   Flow,
   FlowSpec,
   GetOp,
@@ -16,7 +17,8 @@ import type {
 } from './op.js'
 import type { DumpMetersOptions, Meter, MeterFeatures, MeterSpec, SetMeterOptions } from './meter.js'
 import type { Placement } from './policy.js'
-import type { AddPortOptions, Datapath, Port } from './port.js'
+import type { AddPortOptions, Datapath, DatapathStats, Port } from './port.js'
+import type { UpcallOptions, Upcalls } from './upcall.js'
 
 /**
  * One datapath, its flows wherever they live. Made by `openDpif()`.
@@ -31,6 +33,9 @@ export interface Dpif extends AsyncDisposable {
    * backends they land in and whichever calls they came with, and a put never overtakes a deletion before it. Calls that wait are
    * carried out together. A refusal is a result, a bug is an exception. Rejects with CLOSED after `close()`, and when the
    * transport itself fails.
+   *
+   * An `execute` comes after everything that stands before it in the same call: the packet it sends, and those it sets off, find the
+   * flows that were put. What stands behind it does not wait for it.
    */
   operate(ops: readonly Op[]): Promise<OpResult[]>
 
@@ -40,6 +45,34 @@ export interface Dpif extends AsyncDisposable {
   del(flow: Omit<DelOp, 'op'>): Promise<OpResult>
   /** `operate` with one get. */
   get(flow: Omit<GetOp, 'op'>): Promise<OpResult>
+  /** `operate` with one execute. */
+  execute(packet: Omit<ExecuteOp, 'op'>): Promise<OpResult>
+
+  /**
+   * The packets the datapath has no flow for, and those that `userspace` actions hand over, in batches.
+   *
+   * Takes over the dispatch of the whole datapath, from whomever had it: opening and reading never do, only this. It is given back, as
+   * far as it is still ours, when the loop ends: then nobody has it, and packets without a flow are dropped. Ports added later have it
+   * too; with `per-vport`, those that this object adds.
+   *
+   * When the loop is slow, packets wait in the kernel, up to the buffers of the sockets; what does not fit is dropped by the kernel
+   * and counted in `lost`, and memory here does not grow.
+   *
+   * ```ts
+   * for await (const { upcalls, lost } of dpif.upcalls())
+   *   await dpif.operate(upcalls.flatMap(({ packet, rawKey, key }) => [
+   *     { op: 'put', key: rawKey, mask, actions: decide(key) },
+   *     { op: 'execute', packet, key: rawKey, actions: decide(key) },
+   *   ]))
+   * ```
+   *
+   * Throws CLOSED, BUSY while there is another such loop of this object, and a RangeError on options that make no sense. The loop throws
+   * NO_PRIVILEGE, NO_DATAPATH, UNSUPPORTED when the kernel lacks the dispatch that was asked for, and SOCKET.
+   */
+  upcalls(options?: UpcallOptions): Upcalls
+
+  /** The datapath's counters, as they are now; `datapath.stats` are those of when it was opened. */
+  stats(): Promise<DatapathStats>
 
   /**
    * Every flow of both backends, each ufid once, TC first. Pulls: nothing is read from a kernel before it is asked for. Works in a
@@ -110,7 +143,7 @@ export interface Dpif extends AsyncDisposable {
   dumpMeters(options?: DumpMetersOptions): Promise<Meter[]>
   meterFeatures(): Promise<MeterFeatures>
 
-  /** Waits for what is under way, then lets go of the kernel. Idempotent. Flows and qdiscs stay as they are. */
+  /** Ends `upcalls`, waits for what is under way, then lets go of the kernel. Idempotent. Flows and qdiscs stay as they are. */
   close(): Promise<void>
 }
 
@@ -150,6 +183,14 @@ export interface Language {
   idOf(ufid: Ufid): FlowId
   /** The failure an error of the caller's is; rethrows what is none. */
   failure(error: unknown): Failure
+}
+
+/** Sends packets through actions. */
+export interface Executor {
+  /**
+   * One entry for each op, in order: why it failed, or nothing. What cannot be read fails alone. Rejects when the transport fails.
+   */
+  execute(ops: readonly ExecuteOp[]): Promise<readonly (Failure | undefined)[]>
 }
 
 /** The ports of one datapath, as the kernel keeps them. */

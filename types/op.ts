@@ -58,7 +58,35 @@ export interface GetOp {
   readonly key?: FlowKey | string | Uint8Array
 }
 
-export type Op = PutOp | DelOp | GetOp
+/**
+ * Sends one packet through actions, as a flow would: mostly the answer to an upcall, behind the put of the flow for those to come.
+ *
+ * ```ts
+ * await dpif.operate([
+ *   { op: 'put', key: upcall.rawKey, mask, actions },
+ *   { op: 'execute', packet: upcall.packet, key: upcall.rawKey, actions },
+ * ])
+ * ```
+ */
+export interface ExecuteOp {
+  readonly op: 'execute'
+  /** From the Ethernet header on, 65,531 bytes at most. */
+  readonly packet: Uint8Array
+  /**
+   * What does not stand in the packet: its port, tunnel, mark, conntrack state, recirc_id, hash. The rest of a whole key is passed over,
+   * the kernel reads it from the packet; so is a mask. Left out, the packet is from no port.
+   */
+  readonly key?: FlowSpec['key']
+  readonly actions: FlowSpec['actions']
+  /** Of the upcall, for a packet that was put together from fragments: it is taken apart again for that size. */
+  readonly mru?: number | undefined
+  /** Of the upcall. */
+  readonly hash?: bigint | undefined
+  /** Keeps the kernel's log quiet about what it refuses. */
+  readonly probe?: boolean
+}
+
+export type Op = PutOp | DelOp | GetOp | ExecuteOp
 
 /**
  * A flow as a kernel holds it. Key, mask and actions are decoded when first looked at; flows that have a mask or actions in common may
@@ -89,7 +117,7 @@ export interface Refusal extends Failure {
 
 /** What became of one op. A failure is data: `error` is there exactly when the op did not do what it was asked. */
 export interface OpResult {
-  /** Empty when the op could not be read. */
+  /** Empty when the op could not be read, and of `execute`, which is about no flow. */
   readonly ufid: Ufid
   /** Where the flow lives now (put, get) or lived (del). */
   readonly backend?: BackendName

@@ -30,8 +30,48 @@ export interface Transport {
    */
   dump(protocol: Protocol, request: Uint8Array): Dump
 
-  /** Waits for what is under way, then frees the sockets. Idempotent. */
+  /**
+   * Opens sockets the kernel can send to by itself, and begins to listen. Nothing is read before the first `next()`: what comes
+   * meanwhile waits in the kernel, and what does not fit there is dropped by it.
+   *
+   * Rejects with a `DpifError`: `CLOSED`, `ADDON_MISSING` or `SOCKET`; and with a RangeError on options that make no sense.
+   */
+  listen(protocol: Protocol, options?: ListenOptions): Promise<Listener>
+
+  /** Waits for what is under way, ends what only waits, then frees the sockets. Idempotent. */
   close(): Promise<void>
+}
+
+/** How to listen. */
+export interface ListenOptions {
+  /** Sockets, 1 to 64, that are read together; 1 when left out. */
+  readonly sockets?: number
+  /** SO_RCVBUF of each, from 4 KiB to 1 GiB; 4 MiB when left out. The kernel doubles it, for what it needs to keep a message. */
+  readonly buffer?: number
+}
+
+/**
+ * Messages the kernel sends by itself, pulled. `next()` waits until there is one, and then answers all that are there, from every socket
+ * in turn, up to 256 KiB and a message. One `next()` at a time: another one is BUSY.
+ *
+ * Ends when it is closed: a `next()` that waits then answers that it is done. Rejects with `SOCKET` when a socket fails.
+ */
+export interface Listener extends AsyncIterableIterator<ListenPage> {
+  /** Netlink port id of each socket: what the kernel is told to send to. */
+  readonly pids: readonly number[]
+  /** Closes the sockets. Idempotent. */
+  close(): Promise<void>
+  return(): Promise<IteratorResult<ListenPage>>
+}
+
+/** What was there at one time. */
+export interface ListenPage {
+  /** Whole messages, one behind the other, of each socket in their order. They are the caller's to keep. */
+  readonly bytes: Uint8Array
+  /** How many sockets have told that something did not fit in (ENOBUFS). They tell once, until they are read empty. */
+  readonly overruns: number
+  /** Nothing was left in any socket. */
+  readonly drained: boolean
 }
 
 /** What became of one batch. */

@@ -1,5 +1,6 @@
 #include "socket/kernel.h"
 
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -49,6 +50,12 @@ ssize_t SystemKernel::recvfrom(int fd, void* bytes, std::size_t size, int flags,
 
 int SystemKernel::poll(pollfd* fds, nfds_t count, int timeout_ms) {
   return errno_if_negative(::poll(fds, count, timeout_ms));
+}
+
+int SystemKernel::eventfd(unsigned value, int flags) { return errno_if_negative(::eventfd(value, flags)); }
+
+ssize_t SystemKernel::write(int fd, const void* bytes, std::size_t size) {
+  return errno_if_negative(::write(fd, bytes, size));
 }
 
 int SystemKernel::close(int fd) { return errno_if_negative(::close(fd)); }

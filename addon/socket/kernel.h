@@ -25,6 +25,8 @@ class Kernel {
   virtual ssize_t send(int fd, const void* bytes, std::size_t size, int flags) = 0;
   virtual ssize_t recvfrom(int fd, void* bytes, std::size_t size, int flags, sockaddr* from, socklen_t* length) = 0;
   virtual int poll(pollfd* fds, nfds_t count, int timeout_ms) = 0;
+  virtual int eventfd(unsigned value, int flags) = 0;
+  virtual ssize_t write(int fd, const void* bytes, std::size_t size) = 0;
   virtual int close(int fd) = 0;
 };
 
@@ -40,6 +42,8 @@ class SystemKernel final : public Kernel {
   ssize_t send(int fd, const void* bytes, std::size_t size, int flags) override;
   ssize_t recvfrom(int fd, void* bytes, std::size_t size, int flags, sockaddr* from, socklen_t* length) override;
   int poll(pollfd* fds, nfds_t count, int timeout_ms) override;
+  int eventfd(unsigned value, int flags) override;
+  ssize_t write(int fd, const void* bytes, std::size_t size) override;
   int close(int fd) override;
 };
 

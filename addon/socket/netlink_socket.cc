@@ -6,7 +6,6 @@ namespace ovs_dpif {
 
 namespace {
 
-constexpr int kReceiveBuffer = 4 << 20;
 // Several times what exchange sends at once, so that a single message of unusual size still fits.
 constexpr int kSendBuffer = 1 << 20;
 
@@ -18,18 +17,18 @@ sockaddr_nl any_address() {
 
 }  // namespace
 
-SocketError NetlinkSocket::open(int protocol) {
+SocketError NetlinkSocket::open(int protocol, int receive_buffer) {
   if (is_open()) return {};
   const int fd = kernel_.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
   if (fd < 0) return {"socket", -fd};
   fd_ = fd;
-  const SocketError error = configure();
+  const SocketError error = configure(receive_buffer);
   if (error) close();
   return error;
 }
 
-SocketError NetlinkSocket::configure() {
-  receive_buffer_ = grow_buffer(SO_RCVBUFFORCE, SO_RCVBUF, kReceiveBuffer);
+SocketError NetlinkSocket::configure(int receive_buffer) {
+  receive_buffer_ = grow_buffer(SO_RCVBUFFORCE, SO_RCVBUF, receive_buffer);
   send_buffer_ = grow_buffer(SO_SNDBUFFORCE, SO_SNDBUF, kSendBuffer);
 
   // Before Linux 4.3 and 4.12 these do not exist; answers are then longer, and have no text.

@@ -28,11 +28,16 @@ class NetlinkSocket {
   NetlinkSocket(const NetlinkSocket&) = delete;
   NetlinkSocket& operator=(const NetlinkSocket&) = delete;
 
+  /** What is asked for where nobody says otherwise: 4 MiB of answers. */
+  static constexpr int kReceiveBuffer = 4 << 20;
+
   /** Opens the socket unless it is open. */
-  SocketError open(int protocol);
+  SocketError open(int protocol, int receive_buffer = kReceiveBuffer);
   void close();
 
   bool is_open() const { return fd_ >= 0; }
+  /** For `poll`; negative when it is closed. */
+  int descriptor() const { return fd_; }
   std::uint32_t port_id() const { return port_id_; }
   /** Buffer sizes as the kernel granted them, which is not what was asked for. */
   std::size_t receive_buffer() const { return receive_buffer_; }
@@ -48,7 +53,7 @@ class NetlinkSocket {
   int wait(int timeout_ms);
 
  private:
-  SocketError configure();
+  SocketError configure(int receive_buffer);
   std::size_t grow_buffer(int force_name, int name, int size);
 
   Kernel& kernel_;

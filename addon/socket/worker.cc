@@ -50,8 +50,13 @@ void Worker::work() {
     if (stopping_) return;
     std::unique_ptr<Task> task = std::move(waiting_.front());
     waiting_.pop_front();
+    running_ = task.get();
     lock.unlock();
     task->run();
+    // Before it is handed over: its owner may destroy it at once.
+    lock.lock();
+    running_ = nullptr;
+    lock.unlock();
     deliver_(std::move(task));
     lock.lock();
   }
@@ -63,6 +68,7 @@ void Worker::stop() {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
     dropped.swap(waiting_);
+    if (running_ != nullptr) running_->interrupt();
     changed_.notify_one();
   }
   if (std::exchange(started_, false)) pthread_join(thread_, nullptr);

@@ -16,6 +16,8 @@ class Task {
  public:
   virtual ~Task() = default;
   virtual void run() = 0;
+  /** Called on the owner's thread while `run` may be under way: it is to end soon. For tasks that wait without a limit. */
+  virtual void interrupt() {}
 };
 
 /**
@@ -41,7 +43,7 @@ class Worker {
    */
   int post(std::unique_ptr<Task>&& task, bool urgent = false);
 
-  /** Lets the running task finish, destroys those that wait, ends the thread. Idempotent. Owner's thread only. */
+  /** Interrupts the running task and lets it finish, destroys those that wait, ends the thread. Idempotent. Owner's thread only. */
   void stop();
 
  private:
@@ -52,6 +54,7 @@ class Worker {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<std::unique_ptr<Task>> waiting_;
+  Task* running_ = nullptr;
   bool stopping_ = false;
   bool started_ = false;
   pthread_t thread_{};

@@ -1,6 +1,6 @@
 import type { FlowView } from '../../types/backend.js'
 import type { FlowId, Ufid } from '../../types/flow.js'
-import type { BackendName, OpResult, PutOp } from '../../types/op.js'
+import type { BackendName, ExecuteOp, OpResult, PutOp } from '../../types/op.js'
 import type { Choice } from '../../types/policy.js'
 import type { Plan, Step } from './plan.js'
 import type { Run } from './run.js'
@@ -32,6 +32,14 @@ export interface Task {
   step: Step | undefined
 }
 
+/** A packet to be sent through actions. */
+export interface Execution {
+  readonly run: Run
+  /** Of the op in its run. */
+  readonly index: number
+  readonly op: ExecuteOp
+}
+
 /** New flows for one backend, which mostly take one question: where they are in their chunk. */
 export interface Fresh {
   readonly choice: Choice
@@ -53,6 +61,8 @@ export class Chunk {
   /** What the policy said of each. */
   readonly orders: (readonly Choice[])[]
   readonly tasks: Task[] = []
+  /** Packets to be sent through actions, now that what stood before them has ended. */
+  readonly executions: Execution[] = []
   /** Deletions that are done with when the batch is. */
   deletions = 0
   #putCount = 0
@@ -67,7 +77,7 @@ export class Chunk {
   }
 
   get size(): number {
-    return this.#putCount + this.tasks.length
+    return this.#putCount + this.tasks.length + this.executions.length
   }
 
   add(flow: FlowView, op: PutOp, run: Run, index: number): void {

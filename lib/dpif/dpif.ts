@@ -1,10 +1,11 @@
 import type { Backend, FlowView } from '../../types/backend.js'
-import type { Dpif, Explanation, Language, PortControl } from '../../types/dpif.js'
+import type { Dpif, Executor, Explanation, Language, PortControl } from '../../types/dpif.js'
 import type {
   BackendName,
   CounterPage,
   DelOp,
   DumpOptions,
+  ExecuteOp,
   Flow,
   FlowSpec,
   GetOp,
@@ -21,7 +22,8 @@ import type {
   SetMeterOptions,
 } from '../../types/meter.js'
 import type { Choice, Facts, Policy } from '../../types/policy.js'
-import type { AddPortOptions, Datapath, Port } from '../../types/port.js'
+import type { AddPortOptions, Datapath, DatapathStats, Port } from '../../types/port.js'
+import type { UpcallControl, UpcallOptions, Upcalls } from '../../types/upcall.js'
 import { DpifError } from '../errors.js'
 import { Merge } from './merge.js'
 import { Pipeline } from './pipeline.js'
@@ -36,6 +38,10 @@ export interface DpifParts {
   readonly policy: Policy
   readonly ports: PortControl
   readonly meters: MeterControl
+  readonly upcalls: UpcallControl
+  readonly executor: Executor
+  /** Rejects with NO_DATAPATH. */
+  readonly stats: () => Promise<DatapathStats>
   readonly language: Language
   /** Called once, at the end of `close()`. */
   readonly release: () => Promise<void>
@@ -82,6 +88,7 @@ export class DpifProvider implements Dpif {
     this.#pipeline = new Pipeline({
       context: this.#context,
       backends: this.#backends,
+      executor: parts.executor,
       language,
       namesUnknownPort: (flow) => this.#namesUnknownPort(flow),
       learnPorts: () => this.#loadPorts(),
@@ -110,6 +117,20 @@ export class DpifProvider implements Dpif {
 
   async get(flow: Omit<GetOp, 'op'>): Promise<OpResult> {
     return this.#one({ op: 'get', ...flow })
+  }
+
+  async execute(packet: Omit<ExecuteOp, 'op'>): Promise<OpResult> {
+    return this.#one({ op: 'execute', ...packet })
+  }
+
+  upcalls(options: UpcallOptions = {}): Upcalls {
+    this.#checkOpen()
+    return this.#parts.upcalls.open(options)
+  }
+
+  async stats(): Promise<DatapathStats> {
+    this.#checkOpen()
+    return this.#parts.stats()
   }
 
   dump(options: DumpOptions = {}): AsyncIterableIterator<Flow> {
@@ -207,8 +228,17 @@ export class DpifProvider implements Dpif {
   }
 
   close(): Promise<void> {
-    this.#closed ??= this.#quiet().then(() => this.#parts.release())
+    this.#closed ??= this.#close()
     return this.#closed
+  }
+
+  async #close(): Promise<void> {
+    try {
+      await this.#parts.upcalls.close()
+    } finally {
+      await this.#quiet()
+      await this.#parts.release()
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {

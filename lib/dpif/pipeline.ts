@@ -1,9 +1,9 @@
 import type { Backend, BackendResult, FlowView, Unmade } from '../../types/backend.js'
-import type { Language } from '../../types/dpif.js'
+import type { Executor, Language } from '../../types/dpif.js'
 import type { FlowId, Ufid } from '../../types/flow.js'
-import type { BackendName, Op, OpResult, PutMode, PutOp } from '../../types/op.js'
+import type { BackendName, DelOp, ExecuteOp, GetOp, Op, OpResult, PutMode, PutOp } from '../../types/op.js'
 import type { Choice } from '../../types/policy.js'
-import { batches, Chunk, type Fresh, groupFor, isSame, Success, type Task } from './chunk.js'
+import { batches, Chunk, type Execution, type Fresh, groupFor, isSame, Success, type Task } from './chunk.js'
 import {
   decide,
   type Plan,
@@ -20,6 +20,7 @@ import { Run } from './run.js'
 export interface Engine {
   readonly context: PlanContext
   readonly backends: ReadonlyMap<BackendName, Backend>
+  readonly executor: Executor
   readonly language: Pick<Language, 'view' | 'identify' | 'failure'>
   /** Whether a flow has to do with a port nobody has heard of: somebody else may have added it. */
   namesUnknownPort(flow: FlowView): boolean
@@ -39,7 +40,8 @@ const DEPTH = 2
  * so many small calls cost what a large one does.
  *
  * What concerns one flow happens in order, within a call and from call to call: an op whose flow has another op under way waits in
- * line behind it. A put never overtakes a deletion, since a flow may take over the match of one that goes.
+ * line behind it. A put never overtakes a deletion, since a flow may take over the match of one that goes. An execution waits until all
+ * that stands before it in its call has ended, and nothing waits for it.
  *
  * When the transport fails, what is under way is waited for, and the failure is told.
  */
@@ -51,6 +53,8 @@ export class Pipeline {
   readonly #lines = new Map<Ufid, Line>()
   /** Claimed, and not begun yet. */
   readonly #ready: Task[] = []
+  /** Executions that need not wait any more. */
+  readonly #executions: Execution[] = []
   #underWay = 0
   /** Deletions that were read and have not come to an end. */
   #deletions = 0
@@ -84,6 +88,7 @@ export class Pipeline {
   #nextChunk(): Chunk {
     const chunk = new Chunk(this.#unread())
     for (const task of this.#ready.splice(0)) this.#add(task, chunk)
+    chunk.executions.push(...this.#executions.splice(0, CHUNK))
     this.#fill(chunk)
     return chunk.seal()
   }
@@ -116,6 +121,7 @@ export class Pipeline {
     const { language, context } = this.#engine
     try {
       if (op.op !== 'put') {
+        if (op.op === 'execute') return this.#readExecution(run, index, chunk)
         this.#claim(this.#nameTask(op, run, index), chunk)
         return 1
       }
@@ -140,6 +146,21 @@ export class Pipeline {
     }
   }
 
+  /** Nothing before it under way, it is done with this chunk. */
+  #readExecution(run: Run, index: number, chunk: Chunk): number {
+    run.hold(index)
+    this.#wake(run, chunk.executions)
+    return 1
+  }
+
+  /** Takes up the executions of a run that waited for what has ended now. */
+  #wake(run: Run, into: Execution[]): void {
+    for (const index of run.due()) {
+      run.begin()
+      into.push({ run, index, op: run.ops[index] as ExecuteOp })
+    }
+  }
+
   #refuse(run: Run, index: number, error: unknown): void {
     try {
       run.refuse(index, { ufid: '', error: this.#engine.language.failure(error) })
@@ -157,9 +178,9 @@ export class Pipeline {
     return { run, index, id: flow, start, deletes: false, plan: undefined, step: undefined }
   }
 
-  #nameTask(op: Exclude<Op, PutOp>, run: Run, index: number): Task {
+  #nameTask(op: DelOp | GetOp, run: Run, index: number): Task {
     if (op.op !== 'del' && op.op !== 'get') {
-      throw new TypeError(`'${(op as { op: unknown }).op}' is no op; there are put, del and get`)
+      throw new TypeError(`'${(op as { op: unknown }).op}' is no op; there are put, del, get and execute`)
     }
     const { context, language } = this.#engine
     const named = language.identify(op)
@@ -214,6 +235,7 @@ export class Pipeline {
       // In every round the steps that are due for one backend form one batch, and the backends work at the same time.
       let next: Task[] = []
       const work = this.#place(chunk).map((fresh) => this.#create(chunk, fresh, next))
+      if (chunk.executions.length > 0) work.push(this.#execute(chunk.executions))
       let due = chunk.tasks.filter((task) => this.#begin(task))
       for (;;) {
         for (const [name, batch] of batches(due)) work.push(this.#ask(name, batch, next))
@@ -293,6 +315,14 @@ export class Pipeline {
     }
   }
 
+  async #execute(executions: readonly Execution[]): Promise<void> {
+    const failures = await this.#engine.executor.execute(executions.map(({ op }) => op))
+    executions.forEach(({ run, index }, position) => {
+      const error = failures[position]
+      run.finish(index, error === undefined ? executed : { ufid: '', error })
+    })
+  }
+
   /** Finds the first step; false when there is none, and the op has ended. */
   #begin(task: Task): boolean {
     if (task.run.hasFailed) {
@@ -327,6 +357,7 @@ export class Pipeline {
   #finish(run: Run, index: number, id: FlowId, result: OpResult, home?: BackendName): void {
     this.#release(id, home)
     run.finish(index, result)
+    if (run.isHolding) this.#wake(run, this.#executions)
   }
 
   /** An op of a call that has failed meanwhile never begins. */
@@ -335,7 +366,7 @@ export class Pipeline {
     this.#release(id)
   }
 
-  #abandon({ puts, runs, indexes, tasks }: Chunk, error: unknown): void {
+  #abandon({ puts, runs, indexes, tasks, executions }: Chunk, error: unknown): void {
     const give = (run: Run, index: number, id: FlowId) => {
       // First, so that nothing of this run gets its turn.
       run.fail(index, error)
@@ -351,6 +382,7 @@ export class Pipeline {
       this.#end(task)
       give(task.run, task.index, task.id)
     }
+    for (const { run, index } of executions) if (!run.hasEnded(index)) run.fail(index, error)
   }
 }
 
@@ -372,6 +404,8 @@ function pick(flows: readonly FlowView[], positions: Int32Array, count: number):
 
 const nowhere: readonly Choice[] = []
 const modes: ReadonlySet<PutMode> = new Set(['create', 'modify', 'upsert'])
+/** Nothing is to be told of a packet that went through. */
+const executed: OpResult = { ufid: '' }
 const noStats = { packets: 0n, bytes: 0n, used: 0, tcpFlags: 0 }
 
 function isPut(op: Op | undefined): boolean {

@@ -13,6 +13,10 @@ export class Run {
   #settled = 0
   #underWay = 0
   #failure: { readonly error: unknown } | undefined
+  /** Executions that wait for what stands before them, ascending; absent for the many calls that have none. */
+  #waiting: number[] | undefined
+  /** Everything before this op has ended, executions aside. */
+  #front = 0
 
   constructor(ops: readonly Op[]) {
     this.ops = ops
@@ -35,6 +39,30 @@ export class Run {
   /** Whether the op, once begun, has come to an end: with a result, or dropped. */
   hasEnded(index: number): boolean {
     return this.#results[index] !== undefined
+  }
+
+  /** Notes an execution that was read: it begins when everything before it has ended. */
+  hold(index: number): void {
+    this.#waiting ??= []
+    this.#waiting.push(index)
+  }
+
+  get isHolding(): boolean {
+    return this.#waiting !== undefined
+  }
+
+  /** The executions that may begin now, in order. Each is told once. */
+  due(): number[] {
+    const waiting = this.#waiting
+    if (waiting === undefined || this.hasFailed) return []
+    while (this.#front < this.read && this.#isPassed(this.#front)) this.#front++
+    let count = 0
+    while (count < waiting.length && (waiting[count] as number) < this.#front) count++
+    return waiting.splice(0, count)
+  }
+
+  #isPassed(index: number): boolean {
+    return this.#results[index] !== undefined || isExecute(this.ops[index])
   }
 
   begin(): void {
@@ -79,3 +107,12 @@ export class Run {
 }
 
 const dropped = Symbol('dropped')
+
+function isExecute(op: Op | undefined): boolean {
+  try {
+    return op?.op === 'execute'
+  } catch {
+    // Whoever reads the op hears of it, and it ends there.
+    return false
+  }
+}

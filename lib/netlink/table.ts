@@ -1,6 +1,6 @@
 import type { UnknownAttribute } from '../../types/flow.js'
 import { DpifError } from '../errors.js'
-import type { Codec } from './codec.js'
+import type { Codec, Scalar } from './codec.js'
 import {
   compileAlike,
   compileReader,
@@ -159,6 +159,24 @@ export function arrayOf<T extends object>(struct: Struct<T>): StructArray<T> {
 
 export interface StructArray<T extends object> extends Codec<readonly T[]> {
   readonly struct: Struct<T>
+}
+
+/** Numbers one behind the other, as many as there is room for. */
+export function list(scalar: Scalar<number>): Codec<readonly number[]> {
+  const { size } = scalar
+  return {
+    size: undefined,
+    write: (writer, value) => {
+      for (const element of value) scalar.write(writer, element)
+    },
+    read: (from, start, end) => {
+      const length = (end - start) / size
+      if (!Number.isInteger(length))
+        throw new DpifError('BAD_MESSAGE', `${end - start} bytes where a multiple of ${size} belongs`)
+      return Array.from({ length }, (_, index) => scalar.take(from, start + index * size))
+    },
+    samples: [scalar.samples.slice(0, 1), scalar.samples.slice(0, 3)],
+  }
 }
 
 /** A list in which every element is one attribute: the same rows as a set, but order and repetition count. */

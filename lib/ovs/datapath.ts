@@ -3,7 +3,7 @@ import type { DatapathFeature } from '../../types/port.js'
 import type { Family } from '../netlink/genl.js'
 import { u32, u64 } from '../netlink/integers.js'
 import { struct } from '../netlink/struct.js'
-import { AttributeSet, string } from '../netlink/table.js'
+import { AttributeSet, list, string } from '../netlink/table.js'
 import { commands, type OvsHeader, ovsHeader } from './family.js'
 
 export interface DatapathStatsBody {
@@ -28,6 +28,7 @@ export interface DatapathBody {
   readonly megaflowStats?: MegaflowStatsBody
   readonly userFeatures?: number
   readonly masksCacheSize?: number
+  readonly perCpuPids?: readonly number[]
   readonly ifindex?: number
   readonly unknown?: readonly UnknownAttribute[]
 }
@@ -63,6 +64,7 @@ export const datapath: Family<OvsHeader, DatapathBody> & { readonly body: Attrib
     },
     userFeatures: { uapi: 'OVS_DP_ATTR_USER_FEATURES', id: 5, codec: u32, doc: 'OVS_DP_F_*; a SET without it clears all.' },
     masksCacheSize: { uapi: 'OVS_DP_ATTR_MASKS_CACHE_SIZE', id: 7, codec: u32, since: '5.10', doc: 'Entries of the mask cache.' },
+    perCpuPids: { uapi: 'OVS_DP_ATTR_PER_CPU_PIDS', id: 8, codec: list(u32), since: '5.15', doc: 'Where upcalls of each processor go; told since 6.1.' },
     ifindex: { uapi: 'OVS_DP_ATTR_IFINDEX', id: 9, codec: u32, since: '6.6', doc: 'Ifindex of the local device.' },
   }),
 }

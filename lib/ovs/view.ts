@@ -21,8 +21,8 @@ export interface Identified {
   readonly key?: FlowSpec['key']
 }
 
-/** The typed key of any spelling, and the ufid a text may hold. */
-function readKey(key: FlowSpec['key']): { key: FlowKey; mask?: FlowKey; ufid?: Ufid } {
+/** The typed key of any spelling, and the mask and ufid a text may hold. Throws SYNTAX, BAD_MESSAGE or a TypeError. */
+export function readKey(key: FlowSpec['key']): { key: FlowKey; mask?: FlowKey; ufid?: Ufid } {
   if (typeof key === 'string') return parseKey(key)
   if (key instanceof Uint8Array) return { key: flowKey.read(key, 0, key.length) }
   if (typeof key !== 'object' || key === null)
@@ -73,7 +73,8 @@ function readMask(mask: FlowSpec['mask']): FlowKey | undefined {
   return mask instanceof Uint8Array ? flowKey.read(mask, 0, mask.length) : mask
 }
 
-function readActions(actions: FlowSpec['actions']): readonly Action[] {
+/** The typed actions of any spelling. Throws as {@link readKey}. */
+export function readActions(actions: FlowSpec['actions']): readonly Action[] {
   if (typeof actions === 'string') return parseActions(actions)
   if (actions instanceof Uint8Array) return actionList.read(actions, 0, actions.length)
   if (!Array.isArray(actions)) throw new TypeError("a flow's actions are a list, text or raw bytes")

@@ -3,14 +3,14 @@ import type { PortStats, PortType } from '../../types/port.js'
 import type { Family } from '../netlink/genl.js'
 import { u32, u64 } from '../netlink/integers.js'
 import { struct } from '../netlink/struct.js'
-import { AttributeSet, string } from '../netlink/table.js'
+import { AttributeSet, list, string } from '../netlink/table.js'
 import { commands, type OvsHeader, ovsHeader } from './family.js'
 
 export interface VportBody {
   readonly portNo?: number
   readonly type?: number
   readonly name?: string
-  readonly upcallPid?: number
+  readonly upcallPids?: readonly number[]
   readonly stats?: PortStats
   readonly ifindex?: number
   readonly unknown?: readonly UnknownAttribute[]
@@ -30,7 +30,7 @@ export const vport: Family<OvsHeader, VportBody> & { readonly body: AttributeSet
     portNo: { uapi: 'OVS_VPORT_ATTR_PORT_NO', id: 1, codec: u32, doc: 'Port number; absent in NEW, the kernel picks one.' },
     type: { uapi: 'OVS_VPORT_ATTR_TYPE', id: 2, codec: u32, doc: 'OVS_VPORT_TYPE_*.' },
     name: { uapi: 'OVS_VPORT_ATTR_NAME', id: 3, codec: string, doc: 'Device name, at most 15 bytes.' },
-    upcallPid: { uapi: 'OVS_VPORT_ATTR_UPCALL_PID', id: 5, codec: u32, doc: 'Where misses go; 0 is nowhere.' },
+    upcallPids: { uapi: 'OVS_VPORT_ATTR_UPCALL_PID', id: 5, codec: list(u32), doc: 'Where upcalls go, by the hash of the packet; 0 is nowhere.' },
     stats: {
       uapi: 'OVS_VPORT_ATTR_STATS',
       id: 6,

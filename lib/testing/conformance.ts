@@ -12,7 +12,9 @@ import { putCases } from './conformance/put.js'
 import { sampleCases } from './conformance/samples.js'
 import { statsCases } from './conformance/stats.js'
 import { sweepCases } from './conformance/sweep.js'
+import { executeCases } from './conformance/execute.js'
 import { tunnelCases } from './conformance/tunnels.js'
+import { upcallCases } from './conformance/upcalls.js'
 
 /**
  * What every kernel behind a {@link Transport} has to do in the same way, real or simulated, as many small named cases.
@@ -82,4 +84,6 @@ const groups: readonly (readonly Case[])[] = [
   foreignCases,
   lifetimeCases,
   tunnelCases,
+  executeCases,
+  upcallCases,
 ]

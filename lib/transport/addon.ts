@@ -2,6 +2,7 @@
 export interface Addon {
   readonly NetlinkSocket: new (protocol: number) => NetlinkSocket
   readonly NetlinkDump: new (protocol: number, request: Uint8Array) => NetlinkDump
+  readonly NetlinkListener: new (protocol: number, sockets: number, buffer: number) => NetlinkListener
 }
 
 /**
@@ -22,6 +23,16 @@ export interface NetlinkDump {
   /** Reads one page into `into`, of 64 KiB at least. Refused as `busy` while another one is read, as `page` when it has no memory. */
   next(into: Uint8Array, done: Done<DumpPage>): AddonError | undefined
   /** As in {@link NetlinkSocket}. */
+  close(done: () => void): AddonError | undefined
+}
+
+/** Sockets the kernel sends to by itself, with a thread of their own. */
+export interface NetlinkListener {
+  /** Opens the sockets; answers their port ids. */
+  open(done: Done<readonly number[]>): AddonError | undefined
+  /** Waits for something and reads what is there. Refused as `busy` while another one waits. */
+  next(done: Done<HeardPage>): AddonError | undefined
+  /** Ends a `next` that waits, then as in {@link NetlinkSocket}. */
   close(done: () => void): AddonError | undefined
 }
 
@@ -55,4 +66,15 @@ export interface DumpPage {
   /** The kernel's own error, and its words. */
   readonly errno?: number
   readonly text?: string
+}
+
+/** What a listener has read. */
+export interface HeardPage {
+  readonly bytes: Uint8Array
+  readonly overruns: number
+  readonly drained: boolean
+  /** It was closed meanwhile. */
+  readonly ended: boolean
+  /** A socket failed, after what is in `bytes`. */
+  readonly error?: AddonError
 }

@@ -8,6 +8,7 @@ import type { Addon } from './addon.js'
 
 const packageName = 'dpif-hw-acc'
 const builtFile = 'build/Release/ovs_dpif.node'
+const classes: readonly (keyof Addon)[] = ['NetlinkSocket', 'NetlinkDump', 'NetlinkListener']
 const pathVariable = 'DPIF_HW_ACC_ADDON'
 const howToBuild =
   `Type \`npm rebuild ${packageName}\` (it needs Linux, a C++20 compiler, make and python3), ` +
@@ -28,7 +29,7 @@ export function loadAddon(): Addon {
   } catch (cause) {
     throw missing(file, `it does not load: ${cause instanceof Error ? cause.message : String(cause)}`, cause)
   }
-  if (typeof addon.NetlinkSocket !== 'function' || typeof addon.NetlinkDump !== 'function') {
+  if (classes.some((name) => typeof addon[name] !== 'function')) {
     throw missing(file, 'it is another addon, or one of another version')
   }
   return addon as Addon

@@ -1,25 +1,26 @@
 import { channel } from 'node:diagnostics_channel'
-import { getSystemErrorName } from 'node:util'
-import type { Dump, Exchange, MessageFailure, Protocol, Transport } from '../../types/transport.js'
-import { codeOf, DpifError } from '../errors.js'
 import type {
-  Addon,
-  AddonError,
-  Done,
-  DumpPage,
-  ExchangeAnswer,
-  NetlinkDump,
-  NetlinkSocket,
-} from './addon.js'
+  Dump,
+  Exchange,
+  Listener,
+  ListenOptions,
+  MessageFailure,
+  Protocol,
+  Transport,
+} from '../../types/transport.js'
+import { codeOf, DpifError } from '../errors.js'
+import type { Addon, DumpPage, ExchangeAnswer, NetlinkDump, NetlinkListener, NetlinkSocket } from './addon.js'
+import { call, closed, named, toDpifError } from './call.js'
+import { checkListenOptions, NativeListener } from './listener.js'
 import { loadAddon } from './load.js'
 
 // The kernel of this machine, through the addon. Two ideas:
 //
 // - One socket per protocol and lane carries all its exchanges, so their order is the order of the calls. A dump takes a
-//   socket of its own: it may last, and nothing waits behind it.
-// - The addon says what happened in plain data (`addon.ts`); here it becomes a `DpifError` with a sentence.
+//   socket of its own: it may last, and nothing waits behind it. So does a listener (`listener.ts`).
+// - The addon says what happened in plain data (`addon.ts`); in `call.ts` it becomes a `DpifError` with a sentence.
 //
-// `load.ts` next door finds the addon. What the messages say is nobody's business in this room.
+// `load.ts` next door finds the addon, `call.ts` makes promises of calls to it. What the messages say is nobody's business in this room.
 
 const protocolNumbers: Readonly<Record<Protocol, number>> = { route: 0, generic: 16 }
 
@@ -45,9 +46,11 @@ export class NativeTransport implements Transport {
     route: new Map(),
     generic: new Map(),
   }
-  // Weak, so that a dump that was dropped without being ended is still collected, socket and all.
-  readonly #dumps = new Set<WeakRef<NetlinkDump>>()
-  readonly #collected = new FinalizationRegistry<WeakRef<NetlinkDump>>((ref) => this.#dumps.delete(ref))
+  // Weak, so that a dump or a listener that was dropped without being ended is still collected, sockets and all.
+  readonly #open = new Set<WeakRef<NetlinkDump | NetlinkListener>>()
+  readonly #collected = new FinalizationRegistry<WeakRef<NetlinkDump | NetlinkListener>>((ref) =>
+    this.#open.delete(ref),
+  )
   /** Of dumps that have ended: fresh memory costs a page fault for every 4 KiB. */
   readonly #pages: Uint8Array[] = []
   #addon: Addon | undefined
@@ -71,9 +74,7 @@ export class NativeTransport implements Transport {
   async *dump(protocol: Protocol, request: Uint8Array): Dump {
     const attempt = `cannot dump from ${protocol} netlink`
     const dump = new (this.#load().NetlinkDump)(protocolNumbers[protocol], request)
-    const ref = new WeakRef(dump)
-    this.#dumps.add(ref)
-    this.#collected.register(dump, ref, ref)
+    const forget = this.#remember(dump)
     let page = this.#takePage()
     try {
       for (;;) {
@@ -84,10 +85,35 @@ export class NativeTransport implements Transport {
         if (page.length < LARGEST_PAGE) page = new Uint8Array(page.length * 2)
       }
     } finally {
-      this.#dumps.delete(ref)
-      this.#collected.unregister(ref)
+      forget()
       if (this.#pages.length < SPARE_PAGES) this.#pages.push(page)
       await closed(dump)
+    }
+  }
+
+  async listen(protocol: Protocol, options: ListenOptions = {}): Promise<Listener> {
+    const { sockets, buffer } = checkListenOptions(options)
+    const listener = new (this.#load().NetlinkListener)(protocolNumbers[protocol], sockets, buffer)
+    const forget = this.#remember(listener)
+    try {
+      const attempt = `cannot listen on ${sockets} ${protocol} netlink sockets`
+      const pids = await call<readonly number[]>(attempt, (done) => listener.open(done))
+      return new NativeListener(listener, protocol, pids, forget)
+    } catch (error) {
+      forget()
+      await closed(listener)
+      throw error
+    }
+  }
+
+  /** Sees to it that what has a socket of its own is closed with the transport. Returns what ends that. */
+  #remember(open: NetlinkDump | NetlinkListener): () => void {
+    const ref = new WeakRef(open)
+    this.#open.add(ref)
+    this.#collected.register(open, ref, ref)
+    return () => {
+      this.#open.delete(ref)
+      this.#collected.unregister(ref)
     }
   }
 
@@ -103,12 +129,12 @@ export class NativeTransport implements Transport {
   }
 
   async #closeAll(): Promise<void> {
-    const dumps = [...this.#dumps].map((ref) => ref.deref()).filter((dump) => dump !== undefined)
+    const others = [...this.#open].map((ref) => ref.deref()).filter((other) => other !== undefined)
     const { route, generic } = this.#sockets
-    await Promise.all([...route.values(), ...generic.values(), ...dumps].map(closed))
+    await Promise.all([...route.values(), ...generic.values(), ...others].map(closed))
     route.clear()
     generic.clear()
-    this.#dumps.clear()
+    this.#open.clear()
   }
 
   #socket(protocol: Protocol, lane: number): NetlinkSocket {
@@ -132,17 +158,6 @@ export class NativeTransport implements Transport {
   }
 }
 
-/** Makes a promise of a call to the addon, which is either refused at once or answered later. */
-function call<T>(attempt: string, start: (done: Done<T>) => AddonError | undefined): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const refused = start((error, value) => {
-      if (error) reject(toDpifError(attempt, error))
-      else resolve(value)
-    })
-    if (refused) reject(toDpifError(attempt, refused))
-  })
-}
-
 /**
  * Many reads of what the kernel gives at a time: each page is a way to the thread and back, a dozen system calls. A dump that goes on gets
  * larger pages, up to where that way no longer counts.
@@ -150,19 +165,6 @@ function call<T>(attempt: string, start: (done: Done<T>) => AddonError | undefin
 const FIRST_PAGE = 256 * 1024
 const LARGEST_PAGE = 1024 * 1024
 const SPARE_PAGES = 2
-
-type Closable = NetlinkSocket | NetlinkDump
-const closings = new WeakMap<Closable, Promise<void>>()
-
-/** Resolves when it is closed, whoever closed it first. */
-function closed(closable: Closable): Promise<void> {
-  let closing = closings.get(closable)
-  if (closing === undefined) {
-    closing = new Promise((resolve) => closable.close(resolve))
-    closings.set(closable, closing)
-  }
-  return closing
-}
 
 function unpack(flat: ExchangeAnswer['failures']): MessageFailure[] {
   const failures: MessageFailure[] = []
@@ -193,36 +195,5 @@ function end(attempt: string, { error, errno, text, interrupted }: DumpPage): vo
       'DUMP_INTERRUPTED',
       'the table changed while it was dumped; entries may be missing or doubled, dump again for a consistent view',
     )
-  }
-}
-
-function toDpifError(attempt: string, { stage, errno }: AddonError): DpifError {
-  switch (stage) {
-    case 'closed':
-      return new DpifError('CLOSED', `${attempt}: the transport was closed; open another one`)
-    case 'busy':
-      return new DpifError('BUSY', `${attempt}: too many calls are waiting already; await some of them first`)
-    case 'framing':
-      return new DpifError(
-        'BAD_MESSAGE',
-        `${attempt}: the bytes are not whole, padded netlink messages; nothing was sent`,
-      )
-    case 'page':
-      return new DpifError(
-        'SOCKET',
-        `${attempt}: the memory of its page was given away; copy what is to be kept or sent elsewhere`,
-        { errno },
-      )
-    default:
-      return new DpifError('SOCKET', `${attempt}: ${stage} failed with ${named(errno)}`, { errno })
-  }
-}
-
-function named(errno: number): string {
-  try {
-    return `${getSystemErrorName(-errno)} (${errno})`
-  } catch {
-    // getSystemErrorName knows the errors of libuv only.
-    return `errno ${errno}`
   }
 }

@@ -6,9 +6,11 @@
 #include <cstdlib>
 #include <random>
 
+#include "listening_kernel.h"
 #include "scripted_kernel.h"
 #include "socket/dump.h"
 #include "socket/exchange.h"
+#include "socket/listen.h"
 
 using namespace ovs_dpif;
 
@@ -73,6 +75,28 @@ void try_dump(Bytes data) {
   require(kernel.open_sockets == 0, "an ended dump is closed");
 }
 
+void try_listen(Bytes data) {
+  ListeningKernel kernel;
+  ScriptedKernel parts;
+  script(parts, data);
+  Listener listener(kernel, 16, 2, 4096);
+  listener.open();
+  int turn = 0;
+  for (auto& part : parts.queue) kernel.queues[ListeningKernel::kFirst + turn++ % 2].push_back(std::move(part));
+  kernel.on_poll = [&] {
+    if (kernel.queues[ListeningKernel::kFirst].empty() && kernel.queues[ListeningKernel::kFirst + 1].empty()) {
+      listener.interrupt();
+    }
+  };
+  static Blob page(2 * Listener::kLeastRoom);
+  for (bool over = false; !over;) {
+    const ListenPage result = listener.next(page);
+    require(check_framing(Bytes(page).first(result.size)).whole, "pages are whole");
+    require(result.ended || result.error || result.size > 0 || result.overruns > 0, "every page tells something");
+    over = result.ended || result.error;
+  }
+}
+
 void try_framing(Bytes data) {
   const Framing framing = check_framing(data);
   require(framing.end <= data.size(), "framing ends within");
@@ -82,6 +106,7 @@ void try_framing(Bytes data) {
 void try_all(Bytes data) {
   try_exchange(data);
   try_dump(data);
+  try_listen(data);
   try_framing(data);
 }
 

@@ -95,6 +95,8 @@ function sanitizedNode() {
     ASAN_OPTIONS: 'detect_leaks=0:abort_on_error=1',
     UBSAN_OPTIONS: 'print_stacktrace=1',
     DPIF_HW_ACC_ADDON: program('ovs_dpif.node'),
+    // Seconds for a file; a sanitized process takes several times as long to start.
+    TAP_TIMEOUT: '600',
   }
 }
 

@@ -139,6 +139,9 @@ class ScriptedKernel final : public ovs_dpif::Kernel {
     return queue.empty() ? 0 : 1;
   }
 
+  int eventfd(unsigned, int) override { return -ENOSYS; }
+  ssize_t write(int, const void*, std::size_t) override { return -ENOSYS; }
+
   int close(int) override {
     open_sockets--;
     return 0;

@@ -98,6 +98,27 @@ TEST("stop finishes what runs, destroys what waits, and refuses what comes") {
   room.worker.stop();
 }
 
+TEST("stop interrupts what waits without a limit") {
+  class Waiting final : public Task {
+   public:
+    explicit Waiting(std::binary_semaphore& started) : started_(started) {}
+    void run() override {
+      started_.release();
+      gate_.acquire();
+    }
+    void interrupt() override { gate_.release(); }
+
+   private:
+    std::binary_semaphore& started_;
+    std::binary_semaphore gate_{0};
+  };
+  Room room;
+  EQUAL(room.worker.post(std::make_unique<Waiting>(room.started)), 0);
+  room.started.acquire();
+  room.worker.stop();
+  room.delivered.acquire();
+}
+
 TEST("a worker that was never used has no thread to stop") {
   Room room;
   room.worker.stop();

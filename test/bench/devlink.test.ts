@@ -51,6 +51,9 @@ function device(answers: Readonly<Record<number, (writer: Writer) => void>>): Tr
     dump: () => {
       throw new Error('nothing is dumped')
     },
+    listen: () => {
+      throw new Error('nothing is dumped')
+    },
     close: async () => {},
   }
 }

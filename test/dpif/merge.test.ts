@@ -83,6 +83,7 @@ function onOnePage(kernel: SimulatedKernel): Transport {
         }
       }
     },
+    listen: (protocol, options) => kernel.listen(protocol, options),
     close: async () => {},
   }
 }

@@ -104,3 +104,101 @@ t.test('a failure is told to the calls it struck, and others go on', async (t) =
   t.match(first, { status: 'rejected', reason: { message: 'the socket broke' } })
   t.match(second, { status: 'fulfilled', value: { length: 4 } }, 'those who waited in line got their turn')
 })
+
+/** As {@link pipelineOf}, with an executor that notes what it is asked for among the deletions. */
+function withExecutor(execute?: () => Promise<never>) {
+  const order: string[] = []
+  const backend = {
+    operate: async (list: readonly (BackendOp & { verb: 'del' })[]) => {
+      await new Promise(setImmediate)
+      for (const { key } of list) order.push(key as string)
+      return list.map(({ key }) => ((key as string) === '13' ? { error: { code: 'BUSY', message: '' } } : {}))
+    },
+  }
+  const pipeline = new Pipeline({
+    context: { placement: new PlacementMap(), backends: ['ovs'] },
+    backends: new Map([['ovs' as BackendName, backend]]),
+    executor: {
+      execute: async (list: readonly { readonly actions: string }[]) => {
+        if (execute !== undefined) return execute()
+        for (const { actions } of list) order.push(`execute ${actions}`)
+        return list.map(({ actions }) =>
+          actions === '7' ? { code: 'INVALID', message: 'no such action' } : undefined,
+        )
+      },
+    },
+    language: {
+      identify: ({ key }: { key: string }) => ({
+        id: { ufid: `${Number(key) % 5}`, w0: Number(key) % 5, w1: 0, w2: 0, w3: 0 },
+        key,
+      }),
+      failure: (error: Error) => ({ code: 'SYNTAX', message: error.message }),
+    },
+    namesUnknownPort: () => false,
+    learnPorts: async () => {},
+  } as unknown as Engine)
+  return { order, pipeline }
+}
+
+const executes = (count: number): Op[] =>
+  numbers(count).map((actions) => ({ op: 'execute', packet: new Uint8Array(), actions }))
+
+t.test(
+  'an execution waits for all that stands before it in its call, also for what stands in line',
+  async (t) => {
+    const { order, pipeline } = withExecutor()
+    const [first, second, third] = executes(3) as [Op, Op, Op]
+    // Four of each flow, so that most stand in line.
+    const results = await pipeline.run([...ops(20), first, ...ops(5, 20), second, third])
+    t.equal(results.length, 28)
+    const at = (what: string) => order.indexOf(what)
+    for (const number of numbers(20)) t.ok(at(number) < at('execute 0'), `${number} comes before`)
+    for (const number of numbers(25)) t.ok(at(number) < at('execute 1'), `${number} comes before the second`)
+    t.equal(at('execute 2'), at('execute 1') + 1, 'executions keep their order')
+  },
+)
+
+t.test('executions wait for nobody else, and fail alone', async (t) => {
+  const { order, pipeline } = withExecutor()
+  const slow = pipeline.run(ops(20))
+  const results = await pipeline.run(executes(10))
+  t.same(
+    order.slice(0, 10),
+    numbers(10).map((number) => `execute ${number}`),
+    'they were not in its call',
+  )
+  t.same(
+    results.flatMap(({ error }, index) => (error === undefined ? [] : [[index, error.code]])),
+    [[7, 'INVALID']],
+  )
+  await slow
+})
+
+t.test('what is refused or cannot be read holds no execution back', async (t) => {
+  const { order, pipeline } = withExecutor()
+  const bad = undefined as unknown as Op
+  const [execute] = executes(1) as [Op]
+  const results = await pipeline.run([...ops(1, 13), bad, execute, bad])
+  t.same(
+    results.map(({ error }) => error?.code),
+    ['BUSY', 'SYNTAX', undefined, 'SYNTAX'],
+  )
+  t.same(order, ['13', 'execute 0'])
+})
+
+t.test('many executions behind many ops are each asked for once', async (t) => {
+  const { order, pipeline } = withExecutor()
+  const list = ops(6000).flatMap((op, index) => [op, executes(1)[0] as Op].slice(0, index % 2 === 0 ? 2 : 1))
+  t.equal((await pipeline.run(list)).length, 9000)
+  t.equal(order.filter((what) => what.startsWith('execute')).length, 3000)
+})
+
+t.test('when executions cannot be sent their call is told, once nothing of it is under way', async (t) => {
+  const { order, pipeline } = withExecutor(async () => {
+    throw new Error('the socket broke')
+  })
+  await t.rejects(pipeline.run([...ops(20), ...executes(3), ...ops(5, 20)]), { message: 'the socket broke' })
+  const before = order.length
+  t.equal((await pipeline.run(ops(3))).length, 3)
+  t.equal(order.length, before + 3, 'and others go on')
+})

@@ -4,6 +4,7 @@ import {
   type Dpif,
   type Flow,
   type FlowSpec,
+  type ListenOptions,
   kernelOnly,
   openDpif,
   type OpResult,
@@ -54,6 +55,10 @@ class Door implements Transport {
   dump(protocol: Protocol, request: Uint8Array) {
     this.onDump(protocol)
     return this.kernel.dump(protocol, request)
+  }
+
+  listen(protocol: Protocol, options?: ListenOptions) {
+    return this.kernel.listen(protocol, options)
   }
 
   async close() {}

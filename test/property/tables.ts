@@ -9,6 +9,7 @@ import { actionList, nestedSets } from '../../lib/ovs/action.js'
 import { datapath } from '../../lib/ovs/datapath.js'
 import { flow } from '../../lib/ovs/flow.js'
 import { flowKey, nshKey, tunnelKey, vxlanKey } from '../../lib/ovs/key.js'
+import { packet } from '../../lib/ovs/packet.js'
 import { vport } from '../../lib/ovs/vport.js'
 import { actionEnvelope, actionKinds, tcActions } from '../../lib/tc/action/index.js'
 import { geneveOption, erspanOption, vxlanOption } from '../../lib/tc/action/tunnel-key.js'
@@ -28,6 +29,7 @@ export const tables = [
   datapath.body,
   vport.body,
   flow.body,
+  packet.body,
   flowKey,
   tunnelKey,
   vxlanKey,

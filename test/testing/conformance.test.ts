@@ -23,29 +23,9 @@ async function fresh() {
     ports,
     send: async (port: number, frame: Uint8Array, count: number) => {
       const name = ports.find(({ number }) => number === port)?.name ?? ''
-      for (let turn = 0; turn < count; turn++) transport.receive(name, dissected(frame), frame.length)
+      for (let turn = 0; turn < count; turn++) transport.receive(name, frame)
     },
     dispose: () => transport.close(),
-  }
-}
-
-/** The frames of the suite are all UDP in IPv4. */
-function dissected(frame: Uint8Array) {
-  const mac = (at: number) =>
-    [...frame.subarray(at, at + 6)].map((byte) => byte.toString(16).padStart(2, '0')).join(':')
-  const word = (at: number) => ((frame[at] ?? 0) << 8) | (frame[at + 1] ?? 0)
-  return {
-    ethernet: { dst: mac(0), src: mac(6) },
-    etherType: word(12),
-    ipv4: {
-      src: frame.subarray(26, 30).join('.'),
-      dst: frame.subarray(30, 34).join('.'),
-      proto: frame[23] ?? 0,
-      tos: frame[15] ?? 0,
-      ttl: frame[22] ?? 0,
-      frag: 0,
-    },
-    udp: { src: word(34), dst: word(36) },
   }
 }
 

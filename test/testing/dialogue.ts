@@ -110,7 +110,7 @@ async function talkOfDatapaths(ovs: Ovs, ask: Ask): Promise<void> {
   await ask('dp get by port', ovs.datapath('GET', { name: 'eth0' }))
   await ask('dp set', ovs.datapath('SET', { userFeatures: 0x10 }, dp))
   const add = (what: string, name: string, more: object = {}, at = dp) =>
-    ask(what, ovs.vport('NEW', { name, type: 1, upcallPid: 0, ...more }, at, ECHO))
+    ask(what, ovs.vport('NEW', { name, type: 1, upcallPids: [0], ...more }, at, ECHO))
   await add('port', 'eth0')
   await add('port again', 'eth0')
   await add('port of another dp', 'eth0', {}, dp + 1)

@@ -17,7 +17,7 @@ async function start() {
   const dp = replies[0]?.header.dpIfindex ?? 0
   for (const name of ['eth0', 'eth1']) {
     kernel.addDevice(name)
-    await ovs.vport('NEW', { name, type: 1, upcallPid: 0 }, dp)
+    await ovs.vport('NEW', { name, type: 1, upcallPids: [0] }, dp)
   }
   return { kernel, ovs, dp, at: (time: number) => (now = time) }
 }

@@ -79,7 +79,7 @@ t.test('ports are numbered, attached once and looked up as in the kernel', async
   kernel.addDevice('eth0')
   kernel.addDevice('eth1')
   const add = (dp: number, name: string, more: object = {}) =>
-    ovs.vport('NEW', { name, type: 1, upcallPid: 0, ...more }, dp, ECHO)
+    ovs.vport('NEW', { name, type: 1, upcallPids: [0], ...more }, dp, ECHO)
   t.equal((await add(a, 'eth0')).replies[0]?.body.portNo, 1)
   t.equal((await add(a, 'eth0')).errno, 17, 'the same master twice')
   t.equal((await add(b, 'eth0')).errno, 16, 'two masters')

@@ -34,6 +34,13 @@ const states: Record<string, string> = {
   'a page is being read': `
     const dump = nativeTransport().dump('route', getLink(0))
     dump.next()`,
+  'a listener is open': `
+    const transport = nativeTransport()
+    const listener = await transport.listen('generic', { sockets: 3 })`,
+  'a listener is closing': `
+    const listener = await nativeTransport().listen('generic', { sockets: 3 })
+    listener.next()
+    listener.close()`,
   'it is closing': `
     const transport = nativeTransport()
     transport.exchange('route', links(20_000))
@@ -70,6 +77,27 @@ for (const [state, source] of Object.entries(states)) {
     t.same(held(), before)
   })
 }
+
+t.test('a listener that is waited for keeps the process alive, and lets it exit all the same', async (t) => {
+  const { code, signal, stdout, stderr } = await run(`
+    const listener = await nativeTransport().listen('generic', { sockets: 3 })
+    listener.next()
+    setTimeout(() => { console.log('still there'); process.exit(7) }, 100).unref()
+  `)
+  t.same({ code, signal, stdout, stderr }, { code: 7, signal: null, stdout: 'still there\n', stderr: '' })
+})
+
+t.test('a worker can be terminated while a listener is waited for', async (t) => {
+  const before = held()
+  const worker = work(`
+    const listener = await nativeTransport().listen('generic', { sockets: 3 })
+    listener.next()
+    say('ready')
+  `)
+  await once(worker, 'message')
+  await worker.terminate()
+  t.same(held(), before)
+})
 
 t.test('an exchange keeps the process alive until it is answered, an idle socket does not', async (t) => {
   const { code, stdout } = await run(`
@@ -112,6 +140,7 @@ t.test('what nobody holds is collected, with its socket and its thread', async (
     for (let i = 0; i < 40; i++) {
       await nativeTransport().exchange('route', links(1))
       await transport.dump('generic', Uint8Array.from([20,0,0,0, 16,0, 1,0, 0,0,0,0, 0,0,0,0, 3,1,0,0])).next()
+      await nativeTransport().listen('generic', { sockets: 2 })
       new (loadAddon().NetlinkSocket)(0)
     }
     const most = held()

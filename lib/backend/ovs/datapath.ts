@@ -1,4 +1,4 @@
-import type { Datapath, DatapathFeature } from '../../../types/port.js'
+import type { Datapath, DatapathFeature, DatapathStats } from '../../../types/port.js'
 import type { Transport } from '../../../types/transport.js'
 import { DpifError } from '../../errors.js'
 import { writeMessage, readMessage } from '../../netlink/message.js'
@@ -36,6 +36,14 @@ export class Datapaths {
     if (reply === undefined)
       throw new DpifError('BAD_MESSAGE', `the kernel answered a request for datapath '${name}' with nothing`)
     return reply
+  }
+
+  /** The counters of a datapath. Rejects as `get` does. */
+  async stats(name: string): Promise<DatapathStats> {
+    const { stats } = await this.get(name)
+    if (stats === undefined)
+      throw new DpifError('BAD_MESSAGE', `the kernel told of datapath '${name}' without its counters`)
+    return stats
   }
 
   /**

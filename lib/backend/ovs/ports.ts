@@ -5,27 +5,28 @@ import { DpifError } from '../../errors.js'
 import { eswitchPortOf } from '../../device/eswitch-port.js'
 import { linkLayers } from '../../device/link.js'
 import { completeSettings, tunnelOf, tunnelTypes } from '../../device/tunnel.js'
-import { readMessage, writeMessage } from '../../netlink/message.js'
-import { messagesOf } from '../../netlink/reader.js'
-import { Writer } from '../../netlink/writer.js'
 import { commands } from '../../ovs/family.js'
-import { portTypes, vport as family, type VportBody } from '../../ovs/vport.js'
+import { portTypes, type VportBody } from '../../ovs/vport.js'
 import { kernelFailure } from '../failure.js'
 import type { FamilyId } from './family.js'
 import { isOurs, type Link, Links } from './links.js'
+import { Vports } from './vports.js'
 
 /** The ports of one datapath. */
 export class Ports implements PortControl {
   readonly #transport: Transport
-  readonly #id: FamilyId
+  readonly #vports: Vports
   readonly #dpIfindex: number
   readonly #links: Links
+  readonly #upcallPids: () => readonly number[]
 
-  constructor(transport: Transport, id: FamilyId, dpIfindex: number) {
+  /** `upcallPids` tells where upcalls of a new port go. */
+  constructor(transport: Transport, id: FamilyId, dpIfindex: number, upcallPids: () => readonly number[]) {
     this.#transport = transport
-    this.#id = id
+    this.#vports = new Vports(transport, id, dpIfindex)
     this.#dpIfindex = dpIfindex
     this.#links = new Links(transport)
+    this.#upcallPids = upcallPids
   }
 
   /** Ascending by number. */
@@ -34,7 +35,7 @@ export class Ports implements PortControl {
   }
 
   async #listWithLinks(): Promise<PortWithLink[]> {
-    const vports = await this.#listVports()
+    const vports = await this.#vports.list()
     for (let turn = 1; ; turn++) {
       const { links, whole } = await this.#links.under(this.#dpIfindex)
       const found = vports.map((vport) => withLink(vport, links.get(vport.ifindex ?? 0)))
@@ -42,20 +43,6 @@ export class Ports implements PortControl {
       const missed = found.some(({ port, link }) => port.type !== 'internal' && link === undefined)
       if (whole || !missed || turn === MAX_TURNS) return found
     }
-  }
-
-  async #listVports(): Promise<VportBody[]> {
-    const found: VportBody[] = []
-    try {
-      for await (const page of this.#transport.dump('generic', await this.#request(commands.GET, {}))) {
-        for (const message of messagesOf(page)) found.push(readMessage(family, message).body)
-      }
-    } catch (error) {
-      // No device to a dump of vports is the datapath's own (ovs_vport_cmd_dump(), net/openvswitch/datapath.c).
-      if (!(error instanceof DpifError) || error.errno !== ENODEV) throw error
-      throw DpifError.from(kernelFailure('list the ports', { errno: ENODEV }, { code: 'NO_DATAPATH' }))
-    }
-    return found.sort((a, b) => (a.portNo ?? 0) - (b.portNo ?? 0))
   }
 
   async add(name: string, options: AddPortOptions): Promise<Port> {
@@ -78,7 +65,12 @@ export class Ports implements PortControl {
 
   /** The kernel makes no tunnels for datapaths any more but for old users: to it they are devices like any other. */
   async #attach(name: string, type: number, number: number | undefined): Promise<Port> {
-    const body = { name, type, upcallPid: 0, ...(number === undefined ? {} : { portNo: number }) }
+    const body = {
+      name,
+      type,
+      upcallPids: this.#upcallPids(),
+      ...(number === undefined ? {} : { portNo: number }),
+    }
     await this.#ask(`add port '${name}'`, commands.NEW, body)
     const port = (await this.list()).find((known) => known.name === name)
     if (port === undefined) throw new DpifError('NO_PORT', `port '${name}' vanished while it was added`)
@@ -99,19 +91,12 @@ export class Ports implements PortControl {
   }
 
   async #ask(attempt: string, cmd: number, body: VportBody): Promise<Exchange> {
-    const exchange = await this.#transport.exchange('generic', await this.#request(cmd, body))
+    const exchange = await this.#transport.exchange('generic', await this.#vports.request([{ cmd, body }]))
     const [failure] = exchange.failures
     // The kernel says the same of a device and of a datapath that is not there; only the latter has no ports to list.
     if (failure?.errno === ENODEV) await this.list()
     if (failure !== undefined) throw DpifError.from(kernelFailure(attempt, failure, hintOf(failure.errno)))
     return exchange
-  }
-
-  async #request(cmd: number, body: VportBody): Promise<Uint8Array> {
-    const writer = new Writer(128)
-    const header = { cmd, version: family.version, dpIfindex: this.#dpIfindex }
-    writeMessage(writer, family, { type: await this.#id(family), flags: 0, header, body })
-    return writer.take()
   }
 }
 

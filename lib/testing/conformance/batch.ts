@@ -50,7 +50,7 @@ function badOps(lab: Lab): Record<string, Op> {
     'no key, with a ufid': { op: 'put', ufid, key: wrong(undefined), actions: [] },
     'no actions': { op: 'put', key: base, actions: wrong(undefined) },
     'an unknown mode': { op: 'put', ...lab.flow(900), mode: wrong('replace') },
-    'an unknown op': wrong({ op: 'execute', ...lab.flow(900) }),
+    'an unknown op': wrong({ op: 'replace', ...lab.flow(900) }),
     'a ufid that is none': { op: 'put', ...lab.flow(900), ufid: 'nonsense' },
     'a del of nothing': { op: 'del' },
     'a get of a bad key': { op: 'get', key: badMac },

@@ -7,6 +7,9 @@ import { backends, type Case, collect, homes, type Lab, ok, refused } from './la
 const calls: Readonly<Record<string, (dpif: Dpif, lab: Lab) => Promise<unknown>>> = {
   operate: (dpif) => dpif.operate([]),
   put: (dpif, lab) => dpif.put(lab.flow()),
+  execute: (dpif, lab) => dpif.execute({ packet: lab.frame(), actions: '' }),
+  upcalls: async (dpif) => dpif.upcalls().next(),
+  stats: (dpif) => dpif.stats(),
   get: (dpif, lab) => dpif.get({ key: lab.key() }),
   del: (dpif, lab) => dpif.del({ key: lab.key() }),
   dump: (dpif) => collect(dpif),

@@ -1,6 +1,6 @@
 import { u32 } from '../../netlink/integers.js'
-import { string } from '../../netlink/table.js'
-import { datapath as family } from '../../ovs/datapath.js'
+import { list, string } from '../../netlink/table.js'
+import { datapath as family, datapathFeatures } from '../../ovs/datapath.js'
 import { commands, ovsHeader } from '../../ovs/family.js'
 import { parse, type Policy, type Span } from './attributes.js'
 import { refuse } from './errors.js'
@@ -10,7 +10,7 @@ import { type Datapath, type State, vportOf } from './state.js'
 import type { Command } from './generic.js'
 
 // OVS_DP_ATTR_*, and what the kernel's datapath_policy asks of them.
-const attr = { NAME: 1, UPCALL_PID: 2, USER_FEATURES: 5, MASKS_CACHE_SIZE: 7 } as const
+const attr = { NAME: 1, UPCALL_PID: 2, USER_FEATURES: 5, MASKS_CACHE_SIZE: 7, PER_CPU_PIDS: 8 } as const
 export const datapathPolicy: Policy = {
   [attr.NAME]: { string: 15 },
   [attr.UPCALL_PID]: { min: 4 },
@@ -37,10 +37,12 @@ export const datapathCommands: Readonly<Record<number, Command>> = {
       masksCacheSize: features.masksCacheSize ?? 256,
       hit: 0n,
       missed: 0n,
+      lost: 0n,
+      perCpuPids: features.perCpuPids,
     }
     const none = () => ({ packets: 0n, bytes: 0n })
-    const upcallPid = u32.take(pid.bytes, pid.start)
-    datapath.ports.set(0, { number: 0, type: 2, device, datapath, upcallPid, rx: none(), tx: none() })
+    const upcallPids = [u32.take(pid.bytes, pid.start)]
+    datapath.ports.set(0, { number: 0, type: 2, device, datapath, upcallPids, rx: none(), tx: none() })
     state.datapaths.set(device.ifindex, datapath)
     echo((type) => writeDatapath(type, 0, commands.NEW, datapath))
   },
@@ -55,10 +57,11 @@ export const datapathCommands: Readonly<Record<number, Command>> = {
   },
   [commands.SET]: ({ state, attributes, dpIfindex, echo }) => {
     const datapath = find(state, attributes, dpIfindex)
-    const { userFeatures, masksCacheSize } = changes(attributes)
+    const { userFeatures, masksCacheSize, perCpuPids } = changes(attributes)
     // What a SET does not say is switched off (ovs_dp_change()).
     datapath.userFeatures = userFeatures
     datapath.masksCacheSize = masksCacheSize ?? datapath.masksCacheSize
+    datapath.perCpuPids = perCpuPids ?? datapath.perCpuPids
     echo((type) => writeDatapath(type, 0, commands.SET, datapath))
   },
 }
@@ -99,19 +102,30 @@ function changes(attributes: ReturnType<typeof parse>) {
   const size = attributes.get(attr.MASKS_CACHE_SIZE)
   const masksCacheSize = size === undefined ? undefined : u32.take(size.bytes, size.start)
   if (masksCacheSize && (masksCacheSize & (masksCacheSize - 1)) !== 0) refuse('EINVAL')
-  return { userFeatures, masksCacheSize }
+  // Passed over unless the dispatch is by processor (ovs_dp_change()).
+  const perCpu = (userFeatures & datapathFeatures.dispatchUpcallPerCpu.bit) !== 0
+  const pids = perCpu ? attributes.get(attr.PER_CPU_PIDS) : undefined
+  const length = pids === undefined ? 4 : pids.end - pids.start
+  if (length === 0 || length % 4 !== 0) refuse('EINVAL')
+  return {
+    userFeatures,
+    masksCacheSize,
+    perCpuPids: pids && list(u32).read(pids.bytes, pids.start, pids.end),
+  }
 }
 
 function writeDatapath(type: number, flags: number, cmd: number, datapath: Datapath): Uint8Array {
-  const { device, flows, hit, missed, userFeatures, masksCacheSize } = datapath
+  const { device, flows, hit, missed, lost, userFeatures, masksCacheSize, perCpuPids } = datapath
+  const perCpu = (userFeatures & datapathFeatures.dispatchUpcallPerCpu.bit) !== 0
   return frame(type, flags, (writer) => {
     ovsHeader.write(writer, { cmd, version: family.version, dpIfindex: device.ifindex })
     family.body.write(writer, {
       name: device.name,
-      stats: { hit, missed, lost: 0n, flows: BigInt(flows.size) },
+      stats: { hit, missed, lost, flows: BigInt(flows.size) },
       megaflowStats: { maskHit: hit, masks: flows.maskCount, cacheHit: 0n },
       userFeatures,
       masksCacheSize,
+      ...(perCpu && perCpuPids !== undefined ? { perCpuPids } : {}),
     })
   })
 }

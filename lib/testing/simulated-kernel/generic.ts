@@ -11,7 +11,8 @@ import { refuse } from './errors.js'
 import { dumpFeatures, ethtoolCommands } from './ethtool.js'
 import { dumpFlows, flowCommands, flowPolicy } from './flows.js'
 import { frame, put, type Request } from './request.js'
-import type { State } from './state.js'
+import { packetCommandsHere, packetPolicy } from './packet.js'
+import { PACKET_FAMILY, type State } from './state.js'
 import { dumpVports, vportCommands, vportPolicy } from './vport.js'
 
 /** What a command of a family gets to see. */
@@ -63,6 +64,7 @@ const { FEATURES_GET = 0 } = ethtool.commands
 const families: readonly FamilyTable[] = [
   { name: 'ovs_datapath', id: 0x1b, version: 2, maxAttribute: 8, policy: datapathPolicy, commands: datapathCommands, dumps: { [GET]: dumpDatapaths }, ...ovs },
   { name: 'ovs_vport', id: 0x1c, version: 1, maxAttribute: 9, policy: vportPolicy, commands: vportCommands, dumps: { [GET]: dumpVports }, ...ovs },
+  { name: 'ovs_packet', id: PACKET_FAMILY, version: 1, maxAttribute: 11, policy: packetPolicy, commands: packetCommandsHere, dumps: {}, isOvs: true, open: [] },
   { name: 'ovs_flow', id: 0x1e, version: 1, maxAttribute: 11, policy: flowPolicy, commands: flowCommands, dumps: { [GET]: dumpFlows }, ...ovs },
   { name: 'devlink', id: 0x15, version: 1, maxAttribute: 177, policy: devlinkPolicy, commands: devlinkCommands,
     dumps: { [DEVLINK_GET]: dumpDevlinks, [PORT_GET]: dumpDevlinkPorts }, open: [DEVLINK_GET, PORT_GET, INFO_GET] },

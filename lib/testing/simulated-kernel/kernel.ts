@@ -1,14 +1,24 @@
 import type { FlowKey } from '../../../types/flow.js'
-import type { Dump, Exchange, MessageFailure, Protocol, Transport } from '../../../types/transport.js'
+import type {
+  Dump,
+  Exchange,
+  Listener,
+  ListenOptions,
+  MessageFailure,
+  Protocol,
+  Transport,
+} from '../../../types/transport.js'
 import { codeOf, DpifError, errnoName } from '../../errors.js'
 import { u32 } from '../../netlink/integers.js'
 import { flags, HEADER_SIZE } from '../../netlink/message.js'
 import { type Message, messagesOf } from '../../netlink/reader.js'
 import { removeDatapath } from './datapath.js'
 import { type Device, type DeviceOptions, Devices } from './devices.js'
+import { dissect } from './dissect.js'
 import { Refusal } from './errors.js'
 import { addEswitch, type EswitchOptions } from './eswitch.js'
 import { Generic } from './generic.js'
+import { Mailboxes } from './mailbox.js'
 import { type Receipt, receive } from './receive.js'
 import { Route } from './route.js'
 import { type State, vportOf } from './state.js'
@@ -79,7 +89,14 @@ export class SimulatedKernel implements Transport {
     now = monotonic,
   }: SimulatedKernelOptions = {}) {
     const has = (module: string) => modules[module] ?? true
-    this.#state = { devices: new Devices(), datapaths: new Map(), eswitches: new Map(), has, now }
+    this.#state = {
+      devices: new Devices(),
+      datapaths: new Map(),
+      eswitches: new Map(),
+      mailboxes: new Mailboxes(),
+      has,
+      now,
+    }
     this.#generic = new Generic(this.#state, privileged)
     this.#route = new Route(this.#state, privileged, new Set(unknownToFlower))
     // A device takes its port along, and a datapath's own device the whole datapath.
@@ -104,9 +121,16 @@ export class SimulatedKernel implements Transport {
     this.#state.devices.remove(this.#device(name))
   }
 
-  /** Lets a packet in on a device; `size` is the frame's, in bytes. Counters of what it met go up. */
-  receive(deviceName: string, frame: FlowKey, size = 60): Receipt {
-    return receive(this.#state, this.#route.qdiscs, this.#device(deviceName), frame, size)
+  /**
+   * Lets a packet in on a device: the bytes of a frame, or what it looks like, of `size` bytes that are all zero. Counters of what it met
+   * go up, and what met nothing goes to whoever listens for upcalls.
+   */
+  receive(deviceName: string, frame: FlowKey | Uint8Array, size = 60): Receipt {
+    const arrival =
+      frame instanceof Uint8Array
+        ? { frame: dissect(frame), packet: frame.slice(), size: frame.length }
+        : { frame, packet: new Uint8Array(size), size }
+    return receive(this.#state, this.#route.qdiscs, this.#device(deviceName), arrival)
   }
 
   /** The device forgets its rules and tells nobody: filters still say that they are in hardware, and software sees the packets. */
@@ -174,8 +198,17 @@ export class SimulatedKernel implements Transport {
       )
   }
 
+  async listen(
+    _protocol: Protocol,
+    { sockets = 1, buffer = 4 << 20 }: ListenOptions = {},
+  ): Promise<Listener> {
+    this.#checkOpen()
+    return this.#state.mailboxes.listen(sockets, buffer)
+  }
+
   async close(): Promise<void> {
     this.#closed = true
+    await this.#state.mailboxes.close()
   }
 
   #carryOut(

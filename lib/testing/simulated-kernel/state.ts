@@ -1,6 +1,10 @@
 import type { Device, Devices } from './devices.js'
 import type { Eswitch } from './eswitch.js'
 import type { FlowTable } from './flow-table.js'
+import type { Mailboxes } from './mailbox.js'
+
+/** The number of family ovs_packet. Like the others, what a kernel might have given. */
+export const PACKET_FAMILY = 0x1d
 
 /** A port of a datapath. */
 export interface Vport {
@@ -9,7 +13,7 @@ export interface Vport {
   readonly type: number
   readonly device: Device
   readonly datapath: Datapath
-  upcallPid: number
+  upcallPids: readonly number[]
   rx: { packets: bigint; bytes: bigint }
   tx: { packets: bigint; bytes: bigint }
 }
@@ -23,6 +27,10 @@ export interface Datapath {
   masksCacheSize: number
   hit: bigint
   missed: bigint
+  /** Upcalls nobody could be given. */
+  lost: bigint
+  /** Where upcalls of each processor go, once somebody has said. */
+  perCpuPids: readonly number[] | undefined
 }
 
 /** What the families share: the devices, the datapaths, and the time. */
@@ -33,6 +41,7 @@ export interface State {
   readonly eswitches: Map<string, Eswitch>
   /** Whether a module can be loaded, or is there. */
   has(module: string): boolean
+  readonly mailboxes: Mailboxes
   /** CLOCK_MONOTONIC in milliseconds. */
   now(): number
 }

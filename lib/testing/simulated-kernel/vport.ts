@@ -1,4 +1,6 @@
 import { u32 } from '../../netlink/integers.js'
+import { list } from '../../netlink/table.js'
+import { datapathFeatures } from '../../ovs/datapath.js'
 import { commands, ovsHeader } from '../../ovs/family.js'
 import { vport as family } from '../../ovs/vport.js'
 import type { parse, Policy, Span } from './attributes.js'
@@ -32,11 +34,11 @@ export const vportCommands: Readonly<Record<number, Command>> = {
     const datapath = datapathOf(state, dpIfindex)
     if (wanted !== 0 && datapath.ports.has(wanted)) refuse('EBUSY')
     const number = wanted === 0 ? lowestFree(datapath) : wanted
-    const upcallPid = numberAt(pid) ?? 0
+    const upcallPids = pidsAt(pid)
     const kind = numberAt(type) ?? 0
     const device = attach(state, datapath, kind, textOf(name))
     const none = () => ({ packets: 0n, bytes: 0n })
-    const port: Vport = { number, type: kind, device, datapath, upcallPid, rx: none(), tx: none() }
+    const port: Vport = { number, type: kind, device, datapath, upcallPids, rx: none(), tx: none() }
     datapath.ports.set(number, port)
     echo((family) => writeVport(family, 0, commands.NEW, port))
   },
@@ -57,7 +59,8 @@ export const vportCommands: Readonly<Record<number, Command>> = {
     if (type !== undefined && type !== port.type) refuse('EINVAL')
     // Neither kind of port that exists here has options.
     if (attributes.has(attr.OPTIONS)) refuse('EOPNOTSUPP')
-    port.upcallPid = numberAt(attributes.get(attr.UPCALL_PID)) ?? port.upcallPid
+    const pids = attributes.get(attr.UPCALL_PID)
+    if (pids !== undefined) port.upcallPids = pidsAt(pids)
     echo((family) => writeVport(family, 0, commands.SET, port))
   },
 }
@@ -73,6 +76,12 @@ export function* dumpVports(state: State, type: number, dpIfindex: number): Gene
 
 function numberAt(span: Span | undefined): number | undefined {
   return span === undefined ? undefined : u32.take(span.bytes, span.start)
+}
+
+/** ovs_vport_set_upcall_portids(). */
+function pidsAt({ bytes, start, end }: Span): readonly number[] {
+  if (end === start || (end - start) % 4 !== 0) refuse('EINVAL')
+  return list(u32).read(bytes, start, end)
 }
 
 function lowestFree({ ports }: Datapath): number {
@@ -113,7 +122,9 @@ function find(state: State, attributes: ReturnType<typeof parse>, dpIfindex: num
 }
 
 function writeVport(type: number, flags: number, cmd: number, port: Vport): Uint8Array {
-  const { number, device, datapath, upcallPid, rx, tx } = port
+  const { number, device, datapath, upcallPids, rx, tx } = port
+  // Whoever does not know of several is told of one (ovs_vport_get_upcall_portids()).
+  const told = datapath.userFeatures & datapathFeatures.vportPids.bit ? upcallPids : upcallPids.slice(0, 1)
   return frame(type, flags, (writer) => {
     ovsHeader.write(writer, { cmd, version: family.version, dpIfindex: datapath.device.ifindex })
     family.body.write(writer, { portNo: number, type: port.type, name: device.name })
@@ -129,6 +140,6 @@ function writeVport(type: number, flags: number, cmd: number, port: Vport): Uint
       txDropped: 0n,
     }
     family.body.write(writer, { stats })
-    family.body.write(writer, { upcallPid })
+    family.body.write(writer, { upcallPids: told })
   })
 }

@@ -24,6 +24,9 @@ function recorder(): { readonly transport: Transport; readonly seen: string[] } 
     dump: () => {
       throw new Error('nothing is dumped here')
     },
+    listen: () => {
+      throw new Error('nothing is dumped here')
+    },
     close: async () => {},
   }
   return { transport, seen }

@@ -21,6 +21,9 @@ async function sent(
     dump: () => {
       throw new Error('nothing is dumped here')
     },
+    listen: () => {
+      throw new Error('nothing is dumped here')
+    },
     close: async () => {},
   }
   const backend = new OvsBackend(transport, async () => 30, 7)

@@ -37,6 +37,7 @@ function start({ lanes = 4 } = {}) {
       return kernel.exchange(protocol, bytes, lane)
     },
     dump: (protocol, request) => kernel.dump(protocol, request),
+    listen: (protocol, options) => kernel.listen(protocol, options),
     close: async () => {},
   }
   const backend = new TcBackend(transport, { lanes })

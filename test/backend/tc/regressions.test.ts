@@ -29,6 +29,9 @@ function recorder() {
     dump: () => {
       throw new Error('nothing is dumped here')
     },
+    listen: () => {
+      throw new Error('nothing is dumped here')
+    },
     close: async () => {},
   }
   const backend = new TcBackend(transport)
@@ -173,6 +176,9 @@ t.test('a port that goes while its flows are put fails them, and nothing else', 
       return { count, failures, replies: new Uint8Array() }
     },
     dump: () => {
+      throw new Error('nothing is dumped here')
+    },
+    listen: () => {
       throw new Error('nothing is dumped here')
     },
     close: async () => {},

@@ -23,6 +23,9 @@ async function sent(batches: readonly (readonly FlowSpec[])[]): Promise<string[]
     dump: () => {
       throw new Error('nothing is dumped here')
     },
+    listen: () => {
+      throw new Error('nothing is dumped here')
+    },
     close: async () => {},
   }
   const backend = new TcBackend(transport)

@@ -193,6 +193,9 @@ t.test(
       dump: () => {
         throw new Error('nothing is dumped here')
       },
+      listen: () => {
+        throw new Error('nothing is dumped here')
+      },
       close: async () => {},
     }
     const backend = new TcBackend(transport, { abilities: everything })
