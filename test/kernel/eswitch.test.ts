@@ -157,6 +157,25 @@ else {
     t.equal(ping(a, b.ip4, 1), 0)
   })
 
+  t.test(
+    'a packet that misses in a later chain goes on there in software, where the kernel can',
+    async (t) => {
+      const { reps, made } = bench(t)
+      const [a, b] = made
+      add(reps[1], 1, `protocol ip flower skip_sw ${to(reps[0])}`)
+      add(reps[0], 1, 'chain 0 protocol ip flower skip_sw action goto chain 5')
+      add(reps[0], 2, `chain 5 protocol ip flower skip_hw ${to(reps[1])}`)
+      add(reps[0], 3, 'chain 0 protocol ip flower skip_hw action drop')
+      // The same it takes to recirculate in TC.
+      const { features } = await datapath(t)
+      const goesOn = features.includes('tcRecircSharing')
+      t.equal(ping(a, b.ip4), goesOn ? 3 : 0)
+      t.match(filters(reps[0]).get(1), { inHardware: true, hardwarePackets: 3 })
+      t.equal(filters(reps[0]).get(2)?.packets, goesOn ? 3 : 0)
+      t.equal(filters(reps[0]).get(3)?.packets, goesOn ? 0 : 3, 'else it begins anew')
+    },
+  )
+
   t.test('tags are pushed, popped and changed', async (t) => {
     const { reps, made } = bench(t)
     const [a, b] = made

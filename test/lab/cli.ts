@@ -1,5 +1,4 @@
 import { parseArgs } from 'node:util'
-import { eswitchModule } from './eswitch/build.js'
 import { runInLab } from './run.js'
 import { targets } from './targets.js'
 import type { Target, TargetName } from './target.js'
@@ -7,9 +6,9 @@ import type { Target, TargetName } from './target.js'
 const USAGE = `usage: node dist/test/lab/cli.js TARGET [--timeout SECONDS] [--log] [--eswitch] -- COMMAND...
        node dist/test/lab/cli.js TARGET [--timeout SECONDS] [--log] [--eswitch] --files FILE...
        node dist/test/lab/cli.js provision
-TARGET is host, uml or qemu. --log shows the kernel's log afterwards. LAB_MODULES="a b" loads these modules instead of
+TARGET is host, uml, built or qemu. --log shows the kernel's log afterwards. LAB_MODULES="a b" loads these modules instead of
 the usual ones; LAB_MODULES=none loads none and keeps the kernel from loading any by itself.
---eswitch builds a NIC's e-switch for qemu: 'insmod $LAB_ESWITCH' there (see test/lab/eswitch/README.md).`
+--eswitch builds a NIC's e-switch for built and qemu: 'insmod $LAB_ESWITCH' there (see test/lab/eswitch/README.md).`
 
 /** Exit codes: the command's own; 124 timeout, 125 the kernel died, 2 wrong usage, 3 target not available. */
 async function main(): Promise<number> {
@@ -68,7 +67,7 @@ function provision(): number {
     const status = target.available()
     process.stdout.write(`${target.name}: ${status.available ? 'available' : status.reason}\n`)
     if (!status.available && target.name !== 'host') failed = 3
-    if (status.available && target.name === 'qemu') process.stdout.write(`${eswitchModule()}\n`)
+    if (status.available && target.eswitch !== undefined) process.stdout.write(`${target.eswitch()}\n`)
   }
   return failed
 }

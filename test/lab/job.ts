@@ -11,8 +11,6 @@ export interface Job {
   steps: string[][]
   /** Each step in its own network and mount namespace, with stderr in stdout's place, so that it can be read alone. */
   separate: boolean
-  /** LAB_ESWITCH shall name the module of our own e-switch, where the target has one. */
-  eswitch: boolean
   stepTimeoutMs: number
 }
 

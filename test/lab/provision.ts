@@ -2,13 +2,26 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
 import { basename, delimiter, join } from 'node:path'
 import { cached, newest } from './cache.js'
+import { once } from './once.js'
 import { candidates, closure, depends, distribution, unpack } from './packages.js'
 
 /** A kernel and the file tree that holds its modules. */
 export interface Kernel {
+  /** Whatever is built for it is kept under this name. */
+  id: string
   image: string
   version: string
   root: string
+}
+
+/** What modules for a kernel are built against. */
+export interface Headers {
+  /** The directory `make -C` wants. */
+  build: string
+  /** Variables `make` is told. */
+  variables: string[]
+  /** Where the build's own programs find the libraries they lack here. */
+  libraries: string
 }
 
 /** What a test may call in a guest; the machine's own are used where they are installed. */
@@ -17,7 +30,15 @@ const TOOLS = ['openvswitch-switch', 'openvswitch-common', 'iproute2', 'iputils-
 const KERNEL = distribution()[0] === 'ubuntu' ? 'linux-image-generic' : 'linux-image-amd64'
 
 /** The packages whose versions name the cache's directories. */
-const KEYS = ['openvswitch-switch', 'busybox-static', 'user-mode-linux', 'qemu-system-x86', KERNEL]
+const KEYS = [
+  'openvswitch-switch',
+  'busybox-static',
+  'user-mode-linux',
+  'linux-source',
+  'flex',
+  'qemu-system-x86',
+  KERNEL,
+]
 
 const versions = once(() => candidates(KEYS))
 
@@ -46,7 +67,7 @@ export const umlKernel = once((): Kernel => {
     // Where modprobe looks, once this tree is a layer of the guest's root.
     renameSync(join(dir, 'usr/lib/uml/modules'), join(dir, 'usr/lib/modules'))
   })
-  return { image: join(root, 'usr/bin/linux.uml'), version: moduleVersion(root), root }
+  return { id: basename(root), image: join(root, 'usr/bin/linux.uml'), version: moduleVersion(root), root }
 })
 
 /** The distribution's own kernel, with all its modules. */
@@ -56,20 +77,36 @@ export const distributionKernel = once((): Kernel => {
     indexModules(dir)
   })
   const version = moduleVersion(root)
-  return { image: join(root, `boot/vmlinuz-${version}`), version, root }
+  return { id: basename(root), image: join(root, `boot/vmlinuz-${version}`), version, root }
 })
 
-/** What a module for the distribution's kernel is built against: the directory `make -C` wants, and the tree it lies in. */
-export const kernelHeaders = once(() => {
+/** For the distribution's kernel. */
+export const kernelHeaders = once((): Headers => {
   const kernel = distributionKernel()
   const name = `linux-headers-${kernel.version}`
-  const root = cached(`headers_${basename(kernel.root)}`, (dir) => {
+  const root = cached(`headers_${kernel.id}`, (dir) => {
     unpack(headerPackages(name), dir)
     const makefile = join(dir, 'usr/src', name, 'Makefile')
     // Where the tree lies is not known before it is whole: from absolute to relative.
     writeFileSync(makefile, readFileSync(makefile, 'utf8').replaceAll('/usr/src/', '../'))
   })
-  return { build: join(root, 'usr/src', name), root }
+  // The compiler's name in the headers is one of the distribution's versions, which need not be installed.
+  return { build: join(root, 'usr/src', name), variables: ['CC=gcc'], libraries: libraries(root) }
+})
+
+/** What a kernel's build wants beside a compiler and make, and how it finds it. */
+export const buildEnvironment = once((): NodeJS.ProcessEnv => {
+  const root = entry('flex', (dir) => unpack(closure(['flex', 'bison', 'bc', 'xz-utils']), dir))
+  const own = (path: string) => (existsSync(join(root, path)) ? join(root, path) : undefined)
+  return {
+    ...process.env,
+    LC_ALL: 'C',
+    PATH: [join(root, 'usr/bin'), process.env.PATH].join(delimiter),
+    LD_LIBRARY_PATH: [process.env.LD_LIBRARY_PATH, libraries(root)].filter(Boolean).join(delimiter),
+    // Both look for their parts where they would be installed.
+    M4: own('usr/bin/m4'),
+    BISON_PKGDATADIR: own('usr/share/bison'),
+  }
 })
 
 /** qemu-system-x86_64: the machine's own, or one unpacked beside it (it finds its data relative to itself). */
@@ -92,11 +129,14 @@ export function libraries(root: string): string {
   return ['usr/lib/x86_64-linux-gnu', 'usr/lib'].map((dir) => join(root, dir)).join(':')
 }
 
-/** The cache's directory for a package; where apt knows no version (no lists, no network), the newest one kept. */
-function entry(name: string, build: (dir: string) => void): string {
+/**
+ * The cache's directory for a package; where apt knows no version (no lists, no network), the newest one kept.
+ * `key` names it where what is kept is more than the package.
+ */
+export function entry(name: string, build: (dir: string) => void, key = name): string {
   const version = versions().get(name)
-  if (version !== undefined) return cached(`${name}_${version}`, build)
-  const kept = newest(`${name}_`)
+  if (version !== undefined) return cached(`${key}_${version}`, build)
+  const kept = newest(`${key}_`)
   if (kept !== undefined) return kept
   throw new Error(`cannot find package ${name}: apt has no candidate for it; try 'apt-get update' as root`)
 }
@@ -114,14 +154,15 @@ function kernelPackages(meta: string): string[] {
   return [...new Set([...direct, ...direct.flatMap(kernelPackages)])]
 }
 
-function moduleVersion(root: string): string {
+/** The version of the kernel whose modules a tree holds. */
+export function moduleVersion(root: string): string {
   const version = readdirSync(join(root, 'usr/lib/modules'))[0]
   if (version === undefined) throw new Error(`cannot find modules in ${root}: usr/lib/modules is empty`)
   return version
 }
 
 /** What a kernel package's maintainer script does. */
-function indexModules(root: string): void {
+export function indexModules(root: string): void {
   const installed = onPath('depmod')
   const path = installed ?? join(tools(), 'usr/bin/kmod')
   const env = installed === undefined ? { ...process.env, LD_LIBRARY_PATH: libraries(tools()) } : process.env
@@ -129,12 +170,4 @@ function indexModules(root: string): void {
   const options = { argv0: 'depmod', env, encoding: 'utf8' } as const
   const result = spawnSync(path, ['-b', root, moduleVersion(root)], options)
   if (result.status !== 0) throw new Error(`cannot index the modules in ${root}: ${result.stderr}`)
-}
-
-function once<T>(make: () => T): () => T {
-  let made: { value: T } | undefined
-  return () => {
-    made ??= { value: make() }
-    return made.value
-  }
 }

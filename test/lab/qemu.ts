@@ -5,7 +5,7 @@ import { eswitchModule } from './eswitch/build.js'
 import { guestScript, mountRoot } from './guest.js'
 import { moduleBytes, moduleFiles } from './modules.js'
 import { packagesMissing } from './packages.js'
-import { busybox, distributionKernel, qemu as emulator, tools } from './provision.js'
+import { busybox, distributionKernel, kernelHeaders, qemu as emulator, tools } from './provision.js'
 import { attempt, type Target } from './target.js'
 
 /** What stands between the kernel image and this machine's root. */
@@ -23,8 +23,7 @@ export const qemu: Target = {
       tools()
     }),
 
-  prepare(wanted, dir) {
-    const job = wanted.eswitch ? { ...wanted, env: { ...wanted.env, LAB_ESWITCH: eswitchModule() } } : wanted
+  prepare(job, dir) {
     const guest = join(dir, 'guest')
     const initramfs = join(dir, 'initramfs')
     writeFileSync(guest, guestScript(job, dir, busybox(), '/dev/vport*p1', '/dev/vport*p2'), { mode: 0o755 })
@@ -44,6 +43,8 @@ export const qemu: Target = {
     ]
     return { argv, env }
   },
+
+  eswitch: () => eswitchModule(distributionKernel(), kernelHeaders()),
 }
 
 /** 9p's: the largest messages, and a cache that trusts us not to change files under the guest. */

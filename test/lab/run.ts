@@ -12,7 +12,7 @@ export interface LabOptions {
   command?: string[]
   cwd?: string
   env?: Record<string, string>
-  /** Build the e-switch's module, see eswitch/README.md; only qemu can load it. */
+  /** LAB_ESWITCH names the e-switch's module, see eswitch/README.md, where the target's kernel can load it. */
   eswitch?: boolean
   /** For everything, boot included. Default ten minutes. */
   timeoutMs?: number
@@ -50,12 +50,17 @@ export async function runInLab(target: Target, options: LabOptions): Promise<Lab
   }
   const status = target.available()
   if (!status.available) throw new Error(`cannot run in the lab's ${target.name}: ${status.reason}`)
+  const module = options.eswitch ? target.eswitch?.() : undefined
+  const env = {
+    ...options.env,
+    LAB_KERNEL: target.name,
+    ...(module === undefined ? {} : { LAB_ESWITCH: module }),
+  }
   const job = newJob({
     cwd: options.cwd ?? process.cwd(),
-    env: guestEnv(options.env ?? {}),
+    env: guestEnv(env),
     steps: files?.map((file) => [process.execPath, file]) ?? [command ?? []],
     separate: files !== undefined,
-    eswitch: options.eswitch ?? false,
     stepTimeoutMs: fileTimeoutMs,
   })
   const dir = mkdtempSync(join(tmpdir(), 'dpif-hw-acc-lab-'))

@@ -1,42 +1,33 @@
-import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { cached } from '../cache.js'
-import { distributionKernel, kernelHeaders, libraries } from '../provision.js'
+import { execute } from '../execute.js'
+import type { Headers, Kernel } from '../provision.js'
 import { source } from '../sources.js'
 
-/** Our e-switch as a module for the distribution's kernel, built once per kernel and state of the sources; the file's path. */
-export function eswitchModule(): string {
+/** Our e-switch as a module for a kernel, built once per kernel and state of the sources; the file's path. */
+export function eswitchModule(kernel: Kernel, headers: Headers): string {
   const folder = source('test', 'lab', 'eswitch')
   const files = readdirSync(folder).filter((name) => name === 'Kbuild' || /\.[ch]$/.test(name))
   const hash = createHash('sha256')
   for (const name of files.sort()) hash.update(name).update(readFileSync(join(folder, name)))
-  const key = `eswitch_${hash.digest('hex').slice(0, 12)}_${distributionKernel().version}`
+  const key = `eswitch_${hash.digest('hex').slice(0, 12)}_${kernel.id}`
   const dir = cached(key, (into) => {
     const work = join(into, 'build')
     mkdirSync(work)
     for (const name of files) copyFileSync(join(folder, name), join(work, name))
-    make(work)
+    make(work, headers)
     // Twenty times smaller without what a debugger wants.
-    execute('strip', ['--strip-debug', '-o', join(into, 'eswitch.ko'), join(work, 'eswitch.ko')], process.env)
+    const strip = ['strip', '--strip-debug', '-o', join(into, 'eswitch.ko'), join(work, 'eswitch.ko')]
+    execute("strip the e-switch's module", strip, process.env)
     rmSync(work, { recursive: true })
   })
   return join(dir, 'eswitch.ko')
 }
 
-function make(work: string): void {
-  const { build, root } = kernelHeaders()
-  // The compiler's name in the headers is one of the distribution's versions, which need not be installed.
-  const args = ['-C', build, `M=${work}`, 'CC=gcc', 'modules']
-  const path = [process.env.LD_LIBRARY_PATH, libraries(root)].filter(Boolean).join(':')
+function make(work: string, { build, variables, libraries }: Headers): void {
+  const path = [process.env.LD_LIBRARY_PATH, libraries].filter(Boolean).join(':')
   const env = { ...process.env, LD_LIBRARY_PATH: path, LC_ALL: 'C' }
-  execute('make', args, env)
-}
-
-function execute(command: string, args: string[], env: NodeJS.ProcessEnv): void {
-  const result = spawnSync(command, args, { env, encoding: 'utf8' })
-  if (result.status === 0) return
-  const words = result.error === undefined ? result.stderr.trim() : result.error.message
-  throw new Error(`cannot build the e-switch's module with '${command} ${args.join(' ')}': ${words}`)
+  execute("build the e-switch's module", ['make', '-C', build, ...variables, `M=${work}`, 'modules'], env)
 }

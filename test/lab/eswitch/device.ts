@@ -30,7 +30,7 @@ const DRIVER = '/sys/bus/platform/drivers/eswitch'
 
 /** Why there is no e-switch here; false where there is. */
 export function eswitchMissing(): string | false {
-  return process.env.LAB_ESWITCH ? false : 'there is no e-switch: it is for qemu, with --eswitch'
+  return process.env.LAB_ESWITCH ? false : 'there is no e-switch: it is for built and qemu, with --eswitch'
 }
 
 /** Loads the module; its devices are in the caller's network namespace, and go with the test. */

@@ -206,6 +206,7 @@ int esw_setup_block_cb(enum tc_setup_type type, void *type_data, void *cb_priv);
 
 /* packet.c */
 void esw_packet_init(void);
+void esw_packet_exit(void);
 void esw_packet_from_far(struct esw_port *port, struct sk_buff *skb);
 void esw_packet_from_rep(struct esw_port *port, struct sk_buff *skb);
 

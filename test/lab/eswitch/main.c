@@ -250,6 +250,7 @@ static void unregister_all(void)
 		platform_device_unregister(pdevs[i]);
 	platform_driver_unregister(&driver);
 	esw_faults_root_destroy();
+	esw_packet_exit();
 }
 
 static int __init eswitch_init(void)
@@ -265,6 +266,7 @@ static int __init eswitch_init(void)
 	err = platform_driver_register(&driver);
 	if (err) {
 		esw_faults_root_destroy();
+		esw_packet_exit();
 		return err;
 	}
 	for (i = 0; i < devices; i++) {

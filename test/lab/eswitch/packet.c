@@ -35,6 +35,11 @@ void esw_packet_init(void)
 	tc_skb_ext_tc_enable();
 }
 
+void esw_packet_exit(void)
+{
+	tc_skb_ext_tc_disable();
+}
+
 /* As flower does it, so that both see the same. */
 static void dissect(struct sk_buff *skb, struct esw_key *key)
 {
