@@ -46,7 +46,8 @@ const lists: Partial<Record<TargetName, (file: string) => boolean>> = {
   // What needs an e-switch or recirculation in TC, which no other has at native speed, and what says that it is a kernel as any other.
   built: (file) => /(chains|eswitch[-a-z]*|conformance|features)\.test\.js$/.test(file),
   // Not what takes an emulated kernel many minutes: thousands of comparisons, much traffic, buckets that fill meanwhile.
-  qemu: (file) => !/(tc-syntax|vswitchd|tunnels|random|meters|chains|learning-switch|eswitch[-a-z]*)\.test\.js$/.test(file),
+  qemu: (file) =>
+    !/(tc-syntax|vswitchd|tunnels|random|meters|chains|learning-switch|eswitch[-a-z]*)\.test\.js$/.test(file),
 }
 
 async function runAll(t: Test, target: Target) {
