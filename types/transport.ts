@@ -103,7 +103,7 @@ export interface MessageFailure {
 }
 
 /**
- * Pages of a dump, pulled: each `next()` is some reads, of 256 KiB together at first and of at most 1 MiB when the dump goes on. A page holds whole messages, without the closing
+ * Pages of a dump, pulled: each `next()` is a few reads, of at most 256 KiB together. A page holds whole messages, without the closing
  * NLMSG_DONE. It is the caller's until the next `next()`: then its memory is used again, and what is to be kept has to be
  * copied; a dump fails when the memory was transferred elsewhere.
  *

@@ -75,14 +75,13 @@ export class NativeTransport implements Transport {
     const attempt = `cannot dump from ${protocol} netlink`
     const dump = new (this.#load().NetlinkDump)(protocolNumbers[protocol], request)
     const forget = this.#remember(dump)
-    let page = this.#takePage()
+    const page = this.#takePage()
     try {
       for (;;) {
         const read = await call<DumpPage>(attempt, (done) => dump.next(page, done))
         // What arrived is handed over first, whatever came after it.
         if (read.size > 0) yield page.subarray(0, read.size)
         if (read.last) return end(attempt, read)
-        if (page.length < LARGEST_PAGE) page = new Uint8Array(page.length * 2)
       }
     } finally {
       forget()
@@ -120,7 +119,7 @@ export class NativeTransport implements Transport {
   #takePage(): Uint8Array {
     const page = this.#pages.pop()
     // Whoever was shown a page may have given its memory away.
-    return page === undefined || page.length === 0 ? new Uint8Array(FIRST_PAGE) : page
+    return page === undefined || page.length === 0 ? new Uint8Array(PAGE) : page
   }
 
   close(): Promise<void> {
@@ -158,12 +157,8 @@ export class NativeTransport implements Transport {
   }
 }
 
-/**
- * Many reads of what the kernel gives at a time: each page is a way to the thread and back, a dozen system calls. A dump that goes on gets
- * larger pages, up to where that way no longer counts.
- */
-const FIRST_PAGE = 256 * 1024
-const LARGEST_PAGE = 1024 * 1024
+/** Many reads of what the kernel gives at a time: each page is a way to the thread and back, a dozen system calls. */
+const PAGE = 256 * 1024
 const SPARE_PAGES = 2
 
 function unpack(flat: ExchangeAnswer['failures']): MessageFailure[] {
