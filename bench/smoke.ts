@@ -15,8 +15,8 @@ const shares: readonly {
 ]
 
 /**
- * How much of what was reached has to be left. Processors and other work on the machine move these shares by a factor of two (a sweep was
- * seen at 0.16 to 0.46 of the limit), and only a gross regression may turn a build red.
+ * How much of what was reached has to be left. Processors and other work on the machine move these shares by a factor of two, and only a
+ * gross regression may turn a build red.
  */
 const TOLERANCE = 0.4
 const bounded = ['--flows', '20000', '--repeat', '3', '--beside', '0']
