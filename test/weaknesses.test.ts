@@ -98,6 +98,15 @@ t.test('5: when the old filter cannot be deleted, there are no two of one ufid',
   t.same(await etherTypes(), [])
 })
 
+t.test('5: when neither of them can be deleted, the error says that both match', async (t) => {
+  const { transport, dpif } = await setUp(t, {}, tcOnly())
+  const spec = named('eth_type(0x0800),ipv4(frag=no)')
+  t.equal((await dpif.put(spec)).backend, 'tc')
+  transport.fault(({ type }) => (type === types.DELTFILTER ? EBUSY : undefined))
+  const { error } = await dpif.put({ ...spec, ...flow('eth_type(0x0806),arp()') }, { mode: 'modify' })
+  t.match(error, { code: 'BUSY', message: /the new filter could not be taken back.*both match/ })
+})
+
 t.test('6: masks cost no priorities, so there is no end to them', async (t) => {
   const { transport, dpif } = await setUp(t)
   const priorities = new Set<number>()

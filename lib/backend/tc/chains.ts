@@ -68,7 +68,8 @@ export class Chains {
   targets(flow: FlowWords): readonly number[] {
     const at = this.#byFlow.size === 0 ? -1 : this.#byFlow.find(flow)
     if (at < 0) return []
-    return [1, 2].map((word) => this.#byFlow.word(at, word)).filter((chain) => chain !== 0)
+    const chains = Array.from({ length: MAX_TARGETS }, (_, index) => this.#byFlow.word(at, 1 + index))
+    return chains.filter((chain) => chain !== 0)
   }
 
   forget(flow: FlowWords): void {

@@ -152,7 +152,7 @@ export class TcBackend implements Backend {
 
   /**
    * Changes a flow whose filter cannot be changed in place: the new one is put under another name, and only then the old one is
-   * deleted. Where that fails the new one goes again, so that there are never two of one flow.
+   * deleted. Where that fails the new one goes again, so that no two of one flow stay; where that fails, too, the error says so.
    */
   async #putAnew(op: Replace): Promise<BackendResult> {
     const { flow, choice } = op
@@ -174,18 +174,22 @@ export class TcBackend implements Backend {
     const answers = new Answers(await batch.send(this.#transport), this.#ports)
     const failure = answers.failure(at)
     if (failure === undefined || isGone(failure)) return { ...answers.stats(before), restarted: true }
-    await this.#takeBack(flow)
-    giveBack()
-    return { error: refusal(op, failure) }
+    const isBack = await this.#takeBack(flow).finally(giveBack)
+    const error = refusal(op, failure)
+    if (isBack) return { error }
+    const both = 'the new filter could not be taken back: both match until one of them is deleted'
+    return { error: { ...error, message: `${error.message}; ${both}` } }
   }
 
-  /** Deletes a filter that was just put. */
-  async #takeBack(flow: FlowView): Promise<void> {
+  /** Deletes a filter that was just put; false when it is still there. */
+  async #takeBack(flow: FlowView): Promise<boolean> {
     const put = this.#identities.get(flow)
-    if (put === undefined) return
+    if (put === undefined) return true
     const batch = new Batch(this.#writer)
-    batch.add((writer) => writeFilter(writer, types.DELTFILTER, 0, put))
-    await batch.send(this.#transport)
+    const at = batch.add((writer) => writeFilter(writer, types.DELTFILTER, 0, put))
+    const answers = new Answers(await batch.send(this.#transport), this.#ports)
+    const failure = answers.failure(at)
+    return failure === undefined || isGone(failure)
   }
 
   /**
