@@ -22,6 +22,19 @@ export type Errors = Map<string, number>
 /** Makes the ops `from` up to `to`. */
 export type MakeOps = (from: number, to: number) => Promise<readonly Op[]>
 
+/** Runs while the clock of a turn does, for example a histogram of the event loop's delay. */
+export interface Watch {
+  enable(): unknown
+  disable(): unknown
+}
+
+/** Who looks on while a turn runs. */
+export interface Watchers {
+  /** Gets how long each batch took. */
+  readonly latencies?: Latencies
+  readonly watch?: Watch
+}
+
 /** So many ops are held at once: more would make the table's cost disappear behind the collector's. */
 const SEGMENT = 100_000
 
@@ -35,7 +48,7 @@ export async function drive(
   make: MakeOps,
   { batch, depth }: Pick<Options, 'batch' | 'depth'>,
   errors: Errors,
-  latencies?: Latencies,
+  { latencies, watch }: Watchers = {},
 ): Promise<Turn> {
   const marks: [number, number][] = []
   const sum = { ns: 0, userUs: 0, kernelUs: 0, faults: 0 }
@@ -59,9 +72,11 @@ export async function drive(
       }
     }
     const before = process.resourceUsage()
+    watch?.enable()
     const start = performance.now()
     await Promise.all(Array.from({ length: depth }, work))
     sum.ns += (performance.now() - start) * 1e6
+    watch?.disable()
     const after = process.resourceUsage()
     sum.userUs += after.userCPUTime - before.userCPUTime
     sum.kernelUs += after.systemCPUTime - before.systemCPUTime

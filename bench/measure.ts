@@ -48,7 +48,7 @@ export async function best(
   const begun = performance.now()
   for (let turn = 0; turn < LEAST_TURNS || performance.now() - begun < LEAST_MS; turn++) {
     await before()
-    collectGarbage()
+    settleHeap()
     const start = performance.now()
     await work()
     least = Math.min(least, performance.now() - start)

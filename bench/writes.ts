@@ -3,7 +3,7 @@ import path from 'node:path'
 import type { Dpif, Op } from '../lib/index.js'
 import { Baseline, compiled } from './baseline.js'
 import { besides } from './beside.js'
-import { drive, type Errors, type MakeOps, segmentsOf, type Turn } from './drive.js'
+import { drive, type Errors, type MakeOps, segmentsOf, type Turn, type Watchers } from './drive.js'
 import { environment } from './environment.js'
 import { Latencies } from './histogram.js'
 import { calm, ratios, summarize, warmUps } from './measure.js'
@@ -82,7 +82,7 @@ class Writes {
     if (compares && messages > 0) await this.#limitTurn()
     for (let turn = 1; turn <= repeat; turn++) {
       this.#progress.step(`turn ${turn} of ${repeat}`)
-      turns.push(await this.#turn(await this.#prepare(), batch))
+      turns.push(await this.#turn(await this.#prepare(), { latencies: batch }))
       if (compares && messages > 0) limits.push(await this.#limitTurn())
     }
     const ours = summarize(turns.map(({ ns }) => ns / flows))
@@ -187,13 +187,13 @@ class Writes {
     return dpif
   }
 
-  #turn(dpif: Dpif, latencies?: Latencies): Promise<Turn> {
-    return this.#drive(dpif, this.#write.op, latencies)
+  #turn(dpif: Dpif, watchers?: Watchers): Promise<Turn> {
+    return this.#drive(dpif, this.#write.op, watchers)
   }
 
-  #drive(dpif: Dpif, op: Write['op'], latencies?: Latencies): Promise<Turn> {
+  #drive(dpif: Dpif, op: Write['op'], watchers?: Watchers): Promise<Turn> {
     const make: MakeOps = (from, to) => this.#ops(op, from, to)
-    return drive(dpif, this.#options.flows, make, this.#options, this.#errors, latencies)
+    return drive(dpif, this.#options.flows, make, this.#options, this.#errors, watchers)
   }
 
   /** The ops of one segment are kept, so that those for a table of one segment are made once. */
@@ -223,9 +223,7 @@ class Writes {
     const delay = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS })
     let ns = 0
     const { busyNs, exchanges } = await this.#setup.transport.timing(async () => {
-      delay.enable()
-      ns = (await this.#turn(dpif)).ns
-      delay.disable()
+      ns = (await this.#turn(dpif, { watch: delay })).ns
     })
     const late = (value: number) => Math.max(0, value / 1e6 - LOOP_RESOLUTION_MS)
     const { flows } = this.#options
@@ -259,7 +257,7 @@ class Writes {
       (await specs(this.#options, { from: first + from, to: first + to }, this.#setup.ends)).map(
         this.#write.op,
       )
-    await drive(dpif, count, make, ONE_AT_A_TIME, new Map(), latencies)
+    await drive(dpif, count, make, ONE_AT_A_TIME, new Map(), { latencies })
     return latencies
   }
 
