@@ -80,6 +80,44 @@ export function eachAttribute(
   while (cursor.next()) visit(cursor.id, cursor.start, cursor.end)
 }
 
+/** Payloads by the number of their attribute. */
+export type Found = Pick<ReadonlyMap<number, Uint8Array>, 'get'>
+
+/** Where the attributes of a list lie, by number; of several with one number the last. Throws like {@link AttributeCursor}. */
+export class AttributeIndex implements Found {
+  readonly bytes: Uint8Array
+  /** One entry for each attribute, in order: its number, and where its payload begins and ends. */
+  readonly ids: readonly number[]
+  readonly starts: readonly number[]
+  readonly ends: readonly number[]
+
+  constructor(bytes: Uint8Array, start: number, end: number) {
+    const ids: number[] = []
+    const starts: number[] = []
+    const ends: number[] = []
+    const cursor = new AttributeCursor(bytes, start, end)
+    while (cursor.next()) {
+      ids.push(cursor.id)
+      starts.push(cursor.start)
+      ends.push(cursor.end)
+    }
+    this.bytes = bytes
+    this.ids = ids
+    this.starts = starts
+    this.ends = ends
+  }
+
+  /** Which entry has that number; -1 when none has. Lists are so short that a map would cost more. */
+  find(id: number): number {
+    return this.ids.lastIndexOf(id)
+  }
+
+  get(id: number): Uint8Array | undefined {
+    const at = this.find(id)
+    return at < 0 ? undefined : this.bytes.subarray(this.starts[at], this.ends[at])
+  }
+}
+
 /** Header of a netlink message and where its payload lies. */
 export interface Message {
   readonly type: number

@@ -1,6 +1,6 @@
 import type { FlowKey } from '../../types/flow.js'
 import type { Scalar } from '../netlink/codec.js'
-import { eachAttribute } from '../netlink/reader.js'
+import { AttributeIndex } from '../netlink/reader.js'
 import type { Writer } from '../netlink/writer.js'
 
 /** A field of a flow and its attribute of flower, with that of its mask. */
@@ -63,27 +63,36 @@ export function put<T>(writer: Writer, id: number, codec: Scalar<T>, value: T): 
 /** The value of an attribute, if it is there; of its bits only those that count, where `maskId` is given and there. */
 export type Take = <T>(id: number, codec: Scalar<T>, maskId?: number) => T | undefined
 
-/** What an attribute list says, by number; of several with one number the last. */
-export function taker(data: Uint8Array): Take {
-  const found = new Map<number, Uint8Array>()
-  eachAttribute(data, 0, data.length, (id, start, end) => found.set(id, data.subarray(start, end)))
-  return takeFrom(found)
-}
+/** What an attribute list says, by number. */
+export const taker = (data: Uint8Array): Take => takeFrom(new AttributeIndex(data, 0, data.length))
 
-export function takeFrom(found: ReadonlyMap<number, Uint8Array>): Take {
+/** What attributes say, wherever they lie. */
+export function takeFrom(found: AttributeIndex): Take {
+  const { bytes, starts, ends } = found
   return (id, codec, maskId) => {
-    const data = found.get(id)
-    if (data === undefined) return undefined
-    const mask = maskId === undefined ? undefined : found.get(maskId)
-    return codec.read(mask === undefined ? data : masked(data, mask), 0, data.length)
+    const at = found.find(id)
+    if (at < 0) return undefined
+    const start = starts[at] as number
+    const end = ends[at] as number
+    const mask = maskId === undefined ? -1 : found.find(maskId)
+    if (mask < 0 || isWhole(bytes, starts[mask] as number, ends[mask] as number))
+      return codec.read(bytes, start, end)
+    return codec.read(
+      masked(bytes.subarray(start, end), bytes.subarray(starts[mask], ends[mask])),
+      0,
+      end - start,
+    )
   }
 }
 
-/** flower reports a key as it came, openvswitch and OVS only those of its bits that count. */
-function masked(data: Uint8Array, mask: Uint8Array): Uint8Array {
-  if (mask.every((byte) => byte === 0xff)) return data
-  return data.map((byte, at) => byte & (mask[at] ?? 0))
+function isWhole(mask: Uint8Array, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) if (mask[at] !== 0xff) return false
+  return true
 }
+
+/** flower reports a key as it came, openvswitch and OVS only those of its bits that count. */
+const masked = (data: Uint8Array, mask: Uint8Array): Uint8Array =>
+  data.map((byte, at) => byte & (mask[at] ?? 0))
 
 /** Reads the parts that `rows` name, all of them: what is not matched is zero. */
 export function readParts(

@@ -1,6 +1,6 @@
 import type { TunnelKey } from '../../types/flow.js'
 import { be16, be32, u8, u32 } from '../netlink/integers.js'
-import { eachAttribute, NESTED } from '../netlink/reader.js'
+import { eachAttribute, type Found, NESTED } from '../netlink/reader.js'
 import type { Writer } from '../netlink/writer.js'
 import type { Supports } from './features.js'
 import { put, taker } from './match-row.js'
@@ -198,7 +198,7 @@ export function writeOptions(writer: Writer, key: TunnelKey, mask: TunnelKey): v
 type Parts = Record<string, unknown>
 
 /** Adds the options that are matched. */
-export function readOptions(found: ReadonlyMap<number, Uint8Array>, key: Parts, mask: Parts): void {
+export function readOptions(found: Found, key: Parts, mask: Parts): void {
   const values = found.get(encOpts.opts.id)
   if (values === undefined) return
   readList(values, key, false)

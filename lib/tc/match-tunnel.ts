@@ -2,6 +2,7 @@ import type { FlowKey, TunnelKey } from '../../types/flow.js'
 import { ipv4, ipv6 } from '../netlink/addresses.js'
 import type { Scalar } from '../netlink/codec.js'
 import { be16, be32, u8, u64 } from '../netlink/integers.js'
+import type { Found } from '../netlink/reader.js'
 import type { Writer } from '../netlink/writer.js'
 import { type Supports } from './features.js'
 import { counts, put, row, type Take, writeRow } from './match-row.js'
@@ -90,10 +91,7 @@ export function writeTunnel(writer: Writer, key: FlowKey, mask: FlowKey): void {
 }
 
 /** The parts that are matched; and the TTL always, since openvswitch wants it in a key. Empty when nothing of a tunnel is matched. */
-export function readTunnel(
-  take: Take,
-  found: ReadonlyMap<number, Uint8Array>,
-): { key: FlowKey; mask: FlowKey } {
+export function readTunnel(take: Take, found: Found): { key: FlowKey; mask: FlowKey } {
   const key: Record<string, unknown> = {}
   const mask: Record<string, unknown> = {}
   for (const { part = '', id, maskId, codec } of tunnelRows) {

@@ -1,7 +1,8 @@
-import type { FlowKey, IcmpKey, UnknownAttribute, VlanKey } from '../../types/flow.js'
+import type { FlowKey, IcmpKey, VlanKey } from '../../types/flow.js'
 import { ipv4, ipv6, mac } from '../netlink/addresses.js'
 import type { Scalar } from '../netlink/codec.js'
 import { be16, be32, u8, u16 } from '../netlink/integers.js'
+import type { AttributeIndex, Found } from '../netlink/reader.js'
 import type { Writer } from '../netlink/writer.js'
 import { ctRows, ctState, matchesCt, readCt, writeCt } from './match-ct.js'
 import { isMpls, mplsOpts, readMpls, writeMpls } from './match-mpls.js'
@@ -203,20 +204,16 @@ export function needsTagCount(tags: readonly Tag[]): boolean {
 }
 
 /**
- * Key and mask of a filter the kernel reports, from its protocol and its attributes. Headers that the Ethernet type and the IP
- * protocol imply are there even when nothing in them is matched, since openvswitch wants them in a key.
+ * Key and mask of a filter the kernel reports, from its protocol and the attributes of its options. Headers that the
+ * Ethernet type and the IP protocol imply are there even when nothing in them is matched, since openvswitch wants them in a key.
  */
 export function readMatch(
   protocol: number,
-  attributes: readonly UnknownAttribute[],
+  options: AttributeIndex,
 ): { readonly key: FlowKey; readonly mask: FlowKey } {
-  const found = new Map<number, Uint8Array>()
   let kinds = 0
-  for (const { id, data } of attributes) {
-    found.set(id, data)
-    kinds |= kindOf[id] ?? 0
-  }
-  const take = takeFrom(found)
+  for (const id of options.ids) kinds |= kindOf[id] ?? 0
+  const take = takeFrom(options)
 
   const tags: { key: VlanKey; mask: VlanKey; type: number }[] = []
   let type: number | undefined = protocol
@@ -234,14 +231,14 @@ export function readMatch(
       innerType(take(oddRows.ethType.id, be16), take(oddRows.cvlanEthType.id, be16), tags.length)
   }
 
-  const inner = readHeaders(type, take, found)
+  const inner = readHeaders(type, take, options)
   const outer = { key: inner.key, mask: inner.mask }
   for (const tag of tags.reverse()) {
     outer.key = { etherType: tag.type, vlan: tag.key, encap: outer.key }
     outer.mask = { etherType: 0xffff, vlan: tag.mask, encap: outer.mask }
   }
   const ethernet = readParts(rowsByAttribute.get('ethernet') ?? [], take)
-  const tunnel = kinds & TUNNEL ? readTunnel(take, found) : nothing
+  const tunnel = kinds & TUNNEL ? readTunnel(take, options) : nothing
   const ct = kinds & CT ? readCt(take) : nothing
   return {
     key: { ...tunnel.key, ...ct.key, ethernet: ethernet.key, ...outer.key },
@@ -271,11 +268,7 @@ function innerType(
   return ethType !== undefined && !isTag(ethType) ? ethType : undefined
 }
 
-function readHeaders(
-  type: number | undefined,
-  take: Take,
-  found: ReadonlyMap<number, Uint8Array>,
-): { key: FlowKey; mask: FlowKey } {
+function readHeaders(type: number | undefined, take: Take, found: Found): { key: FlowKey; mask: FlowKey } {
   if (type === undefined) return nothing
   const key: Record<string, unknown> = { etherType: type }
   const mask: Record<string, unknown> = { etherType: 0xffff }

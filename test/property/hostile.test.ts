@@ -1,7 +1,7 @@
 import { isDeepStrictEqual as alike } from 'node:util'
 import t from 'tap'
 import { DpifError } from '../../lib/errors.js'
-import { messagesOf } from '../../lib/netlink/reader.js'
+import { AttributeIndex, messagesOf } from '../../lib/netlink/reader.js'
 import { readMatch } from '../../lib/tc/match.js'
 import { Random, seedOf } from '../fixtures/random-actions.js'
 import { Cases } from './cases.js'
@@ -63,7 +63,6 @@ t.test('a decoder believes no length and looks at nothing outside', async (t) =>
     for (let count = 0; count < 12; count++)
       seeds.get(table.name)?.push(encode(table, randomObject(random, table)))
   }
-  const { body } = { body: tables.find(({ name }) => name === 'flower') }
   const readers = [
     ...decoders.map(({ name, codec }) => ({
       name,
@@ -71,12 +70,8 @@ t.test('a decoder believes no length and looks at nothing outside', async (t) =>
     })),
     {
       name: 'match of flower',
-      read: (room: Uint8Array, from: number, to: number): unknown => {
-        const { unknown = [] } = (body?.read(room, from, to) ?? {}) as {
-          unknown?: { id: number; data: Uint8Array }[]
-        }
-        return readMatch(0x0800, unknown)
-      },
+      read: (room: Uint8Array, from: number, to: number): unknown =>
+        readMatch(0x0800, new AttributeIndex(room, from, to)),
     },
     {
       name: 'messages',

@@ -1,8 +1,8 @@
 import t from 'tap'
 import { u8, u16, u32, u64 } from '../../lib/netlink/integers.js'
+import { AttributeIndex } from '../../lib/netlink/reader.js'
 import { Writer } from '../../lib/netlink/writer.js'
 import { type Feature, features, linux61 } from '../../lib/tc/features.js'
-import { flower } from '../../lib/tc/flower.js'
 import { etherTypes, type MatchRow, matchRows, readMatch, writeMatch } from '../../lib/tc/match.js'
 import { matchObjections } from '../../lib/tc/objections.js'
 import { reasons } from '../../lib/tc/reasons.js'
@@ -18,8 +18,7 @@ const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.lengt
 const roundTrip = (key: FlowKey, mask: FlowKey) => {
   const writer = new Writer()
   writeMatch(writer, key, mask)
-  const { unknown = [] } = flower.read(writer.bytes, 0, writer.length)
-  return readMatch(key.etherType ?? 0, unknown)
+  return readMatch(key.etherType ?? 0, new AttributeIndex(writer.bytes, 0, writer.length))
 }
 
 /** Why a match does not come back as it went; undefined when it does, or when its objection begins with one of `paths`. */

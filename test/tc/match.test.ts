@@ -1,6 +1,6 @@
 import t from 'tap'
+import { AttributeIndex } from '../../lib/netlink/reader.js'
 import { Writer } from '../../lib/netlink/writer.js'
-import { flower } from '../../lib/tc/flower.js'
 import { etherTypes, matchRows, readMatch, writeMatch } from '../../lib/tc/match.js'
 import { matchObjections } from '../../lib/tc/objections.js'
 import { parseKey } from '../../lib/ovs/text.js'
@@ -9,8 +9,7 @@ import type { FlowKey } from '../../types/flow.js'
 const roundTrip = (key: FlowKey, mask: FlowKey) => {
   const writer = new Writer()
   writeMatch(writer, key, mask)
-  const { unknown = [] } = flower.read(writer.bytes, 0, writer.length)
-  return readMatch(key.etherType ?? 0, unknown)
+  return readMatch(key.etherType ?? 0, new AttributeIndex(writer.bytes, 0, writer.length))
 }
 
 /** A flow that matches one row's field under one mask, with all that has to stand around it. */

@@ -9,6 +9,7 @@ import { type TcAction } from '../../lib/tc/action/index.js'
 import { verdicts } from '../../lib/tc/action/kind.js'
 import { directions } from '../../lib/tc/action/mirred.js'
 import { filterFlags, flower } from '../../lib/tc/flower.js'
+import { AttributeIndex } from '../../lib/netlink/reader.js'
 import { readMatch, writeMatch } from '../../lib/tc/match.js'
 import { filterInfo, prioAndProtocol, types } from '../../lib/tc/message.js'
 import { SimulatedKernel, type SimulatedKernelOptions } from '../../lib/testing/simulated-kernel/index.js'
@@ -212,7 +213,7 @@ t.test('tags come back as the kernel writes them', async (t) => {
       unknown.map(({ id }) => id),
       ids,
     )
-    t.match(readMatch(protocol, unknown), { key, mask })
+    t.match(readMatch(protocol, new AttributeIndex(data, 0, data.length)), { key, mask })
     t.equal(kernel.receive('eth0', { ethernet: {}, ...key }).by, 'tc')
     await filter(kernel, types.DELTFILTER, { ifindex: eth0, info })
   }

@@ -4,9 +4,9 @@ import type { FlowId, FlowKey, FlowStats, Ufid } from '../../../types/flow.js'
 import { DpifError } from '../../errors.js'
 import { u32 } from '../../netlink/integers.js'
 import { HEADER_SIZE } from '../../netlink/message.js'
-import { AttributeCursor, type Message } from '../../netlink/reader.js'
+import { AttributeCursor, AttributeIndex, type Message } from '../../netlink/reader.js'
 import { UfidInBytes } from '../../ovs/ufid.js'
-import { actionEnvelope, jumpsOf } from '../../tc/action/index.js'
+import { actionEnvelope, jumpsOf, type TcAction, tcActions } from '../../tc/action/index.js'
 import { type FlowerBody, filterFlags, flower } from '../../tc/flower.js'
 import { readMatch } from '../../tc/match.js'
 import { HEADERS, prioAndProtocol, tcMessage } from '../../tc/message.js'
@@ -36,8 +36,14 @@ export class FilterFlow implements DumpedFlow {
   readonly #end: number
   /** Where the 16 bytes that name the flow lie; -1 for a filter that carries none. */
   readonly #cookie: number
+  /** Where its actions lie; both 0 when it has none. */
+  #actionsStart = 0
+  #actionsEnd = 0
+  /** TCA_FLOWER_FLAGS. */
+  #flags = 0
   #id: FlowId | undefined
-  #flower: FlowerBody | undefined
+  #body: FlowerBody | undefined
+  #tcActions: readonly TcAction[] | undefined
   #match: { readonly key: FlowKey; readonly mask: FlowKey } | undefined
   #actions: readonly Action[] | undefined
 
@@ -91,11 +97,19 @@ export class FilterFlow implements DumpedFlow {
     return this.#id
   }
 
-  /** The last cookie counts, as in OVS; each action may have one. */
+  /** Finds out where its actions lie, and its name: the last cookie counts, as in OVS; each action may have one. */
   #findCookie(): number {
-    const options = new AttributeCursor(this.#bytes, this.#message + this.#start, this.#message + this.#end)
-    if (!options.seek(flower.ids.actions)) return -1
-    const actions = options.nested()
+    const { ids } = flower
+    const options = this.#at(this.#start, this.#end)
+    while (options.next()) {
+      const { id, start, end } = options
+      if (id === ids.flags) this.#flags = u32.read(this.#bytes, start, end)
+      else if (id === ids.actions) {
+        this.#actionsStart = start - this.#message
+        this.#actionsEnd = end - this.#message
+      }
+    }
+    const actions = this.#at(this.#actionsStart, this.#actionsEnd)
     let found = -1
     while (actions.next()) {
       const action = actions.nested()
@@ -115,18 +129,18 @@ export class FilterFlow implements DumpedFlow {
 
   get actions(): readonly Action[] {
     if (this.#terse) return []
-    this.#actions ??= readActions(this.#filter.actions ?? [], this.#ports)
+    this.#actions ??= readActions(this.#filterActions, this.#ports)
     return this.#actions
   }
 
   /** The chains it sends packets to. */
   get targets(): readonly number[] {
-    return jumpsOf(this.#filter.actions ?? [])
+    return jumpsOf(this.#filterActions)
   }
 
   /** Devices report IN_HW; a kernel that says neither is too old to know. */
   get offloaded(): boolean {
-    return ((this.#filter.flags ?? 0) & filterFlags.IN_HW) !== 0
+    return (this.#flags & filterFlags.IN_HW) !== 0
   }
 
   /**
@@ -153,7 +167,7 @@ export class FilterFlow implements DumpedFlow {
     let software: Counted = nothing
     let hardware: Counted = nothing
     let idle = -1n
-    for (const action of this.#filter.actions ?? []) {
+    for (const action of this.#filterActions) {
       if (action.kind === 'police' && action.cookie?.length !== 16) continue
       if (action.stats !== undefined) {
         const counted = countedBy(action.stats)
@@ -171,19 +185,29 @@ export class FilterFlow implements DumpedFlow {
   /** Copies what was not decoded yet: the bytes of a page are used again for the next one. */
   detach(): void {
     if (this.isFlow) this.#id ??= this.id
-    if (this.#flower !== undefined) return
+    if (this.#tcActions !== undefined && (this.#terse || this.#match !== undefined)) return
     this.#bytes = this.#bytes.slice(this.#message, this.#message + this.#size)
     this.#message = 0
   }
 
   /** What the filter says, decoded. */
   get body(): FlowerBody {
-    return this.#filter
+    this.#body ??= flower.read(this.#bytes, this.#message + this.#start, this.#message + this.#end)
+    return this.#body
   }
 
-  get #filter(): FlowerBody {
-    this.#flower ??= flower.read(this.#bytes, this.#message + this.#start, this.#message + this.#end)
-    return this.#flower
+  get #filterActions(): readonly TcAction[] {
+    this.#tcActions ??= tcActions.read(
+      this.#bytes,
+      this.#message + this.#actionsStart,
+      this.#message + this.#actionsEnd,
+    )
+    return this.#tcActions
+  }
+
+  /** The attributes between two places of the message. */
+  #at(start: number, end: number): AttributeCursor {
+    return new AttributeCursor(this.#bytes, this.#message + start, this.#message + end)
   }
 
   get #matched(): { readonly key: FlowKey; readonly mask: FlowKey } {
@@ -193,7 +217,10 @@ export class FilterFlow implements DumpedFlow {
   }
 
   #readMatch(): { readonly key: FlowKey; readonly mask: FlowKey } {
-    const { key, mask } = readMatch(this.place.protocol, this.#filter.unknown ?? [])
+    const { key, mask } = readMatch(
+      this.place.protocol,
+      new AttributeIndex(this.#bytes, this.#message + this.#start, this.#message + this.#end),
+    )
     const inPort = this.#ports.byIfindex(this.place.ifindex)?.number
     const where = inPort === undefined ? {} : { inPort }
     return {

@@ -69,13 +69,29 @@ export type TcAction = Known | (Envelope & { readonly kind: 'other'; readonly na
 interface EnvelopeAttributes extends Envelope {
   readonly kind?: string
   readonly index?: number
-  readonly options?: Uint8Array
+  readonly options?: Place
+}
+
+/** Somewhere in a message. */
+interface Place {
+  readonly start: number
+  readonly end: number
+}
+
+/** What a payload says is read by a table that only whoever knows the kind can name; it is written piece by piece. */
+const place: Codec<Place> = {
+  size: undefined,
+  write: () => {
+    throw new TypeError('a place in a message cannot be written')
+  },
+  read: (_, start, end) => ({ start, end }),
+  samples: [],
 }
 
 // biome-ignore format: one row per line
 export const actionEnvelope = new AttributeSet<EnvelopeAttributes>('action', {
   kind: { uapi: 'TCA_ACT_KIND', id: 1, codec: string, doc: 'Which action.' },
-  options: { uapi: 'TCA_ACT_OPTIONS', id: 2, codec: bytes, doc: 'What it says; a table for each kind.' },
+  options: { uapi: 'TCA_ACT_OPTIONS', id: 2, codec: place, doc: 'What it says; a table for each kind.' },
   index: { uapi: 'TCA_ACT_INDEX', id: 3, codec: u32, doc: 'Names an action that stands by itself.' },
   stats: { uapi: 'TCA_ACT_STATS', id: 4, codec: actionStats, doc: 'What it has counted.' },
   cookie: { uapi: 'TCA_ACT_COOKIE', id: 6, codec: bytes, since: '4.11', doc: 'At most 16 bytes of ours; the ufid.' },
@@ -117,17 +133,25 @@ export const tcActions: Codec<readonly TcAction[]> = {
   read: (from, start, end) => {
     const list: TcAction[] = []
     eachAttribute(from, start, end, (_number, begin, stop) => {
-      const { kind = '', options = none, index: _, ...envelope } = actionEnvelope.read(from, begin, stop)
-      const known = byKind.get(kind)
-      list.push(
-        known === undefined
-          ? { ...envelope, kind: 'other', name: kind }
-          : ({ ...envelope, kind, options: known.options.read(options, 0, options.length) } as TcAction),
-      )
+      list.push(readAction(from, begin, stop))
     })
     return list
   },
   samples: [],
 }
 
-const none = new Uint8Array(0)
+function readAction(from: Uint8Array, begin: number, stop: number): TcAction {
+  const read = actionEnvelope.read(from, begin, stop)
+  const { kind = '', options: { start, end } = nowhere, cookie, flags, stats } = read
+  const known = byKind.get(kind)
+  const action: Record<string, unknown> =
+    known === undefined
+      ? { kind: 'other', name: kind }
+      : { kind, options: known.options.read(from, start, end) }
+  if (cookie !== undefined) action.cookie = cookie
+  if (flags !== undefined) action.flags = flags
+  if (stats !== undefined) action.stats = stats
+  return action as unknown as TcAction
+}
+
+const nowhere: Place = { start: 0, end: 0 }

@@ -1,11 +1,11 @@
 import type { UnknownAttribute } from '../../../types/flow.js'
 import { ipv4, ipv6, mac } from '../../netlink/addresses.js'
-import { be16, be32, u8, u16, u32 } from '../../netlink/integers.js'
+import { be32, u8, u16, u32 } from '../../netlink/integers.js'
 import { eachAttribute } from '../../netlink/reader.js'
 import { matchRows, oddRows } from '../match.js'
 import { ctFlags, ctState } from '../match-ct.js'
 import { mplsOpts, mplsRows } from '../match-mpls.js'
-import { type Take, taker, takeFrom } from '../match-row.js'
+import { type Take, taker } from '../match-row.js'
 import { encFlags } from '../match-tunnel.js'
 import { encOpts } from '../match-tunnel-options.js'
 import { bytesOf, hexOf, type Phrase, protocolName } from './phrase.js'
@@ -243,8 +243,7 @@ export const textRows: readonly TextRow[] = [
 /** Says the match of a filter: what a flower body has beside its actions and flags. */
 export function sayMatch(attributes: readonly UnknownAttribute[], phrase: Phrase): void {
   const found = new Map(attributes.map(({ id, data }) => [id, data]))
-  const take = takeFrom(found)
-  const tags = [oddRows.vlanEthType, oddRows.cvlanEthType].map(({ id }) => take(id, be16))
+  const tags = [oddRows.vlanEthType, oddRows.cvlanEthType].map(({ id }) => found.get(id))
   for (const { id, maskId, word, form } of textRows) {
     const value = found.get(id)
     if (value !== undefined) form(word, value, maskId === undefined ? undefined : found.get(maskId), phrase)
