@@ -70,7 +70,7 @@ QUESTION    insertion, deletion, modify, dump, sweep, policy, codec or memory
 What to measure
   --backend ovs|tc|both   where the flows go (ovs); both: every other flow, for dump and sweep
   --flows N               flows in the table (100000; memory: 1000000)
-  --profile P             l2, 5tuple, rewrite (5tuple); encap and ct once the library knows them
+  --profile P             l2, 5tuple, encap, rewrite or ct (5tuple)
   --masks M               distinct masks (1)
   --spelling S            typed, raw or text (typed)
   --skip sw|hw|none       TC: where a flow must not go (hw without --port, none with it)

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import {
+  type AddPortOptions,
   createDatapath,
   deleteDatapath,
   type Dpif,
@@ -15,7 +16,7 @@ import {
 import { NullKernel, nullPorts } from './null-kernel.js'
 import type { Options } from './options.js'
 import { kernelOnly, tcOnly } from '../lib/index.js'
-import type { Ends } from './profiles.js'
+import { type Ends, profileNamed } from './profiles.js'
 import { UsageError } from './usage-error.js'
 import { WatchedTransport } from './watched-transport.js'
 
@@ -44,6 +45,7 @@ export interface Setup {
 
 /** Name of our datapath and stem of our devices. */
 const DATAPATH = 'hwbench0'
+const TUNNEL = 'hwb-vxlan'
 
 /** Where the flows go: what was asked for, and nowhere else. */
 export function policyFor({ backend, skip }: Pick<Options, 'backend' | 'skip'>): Policy {
@@ -106,12 +108,14 @@ async function build(options: Options, undo: (() => Promise<unknown>)[]): Promis
   await createDatapath(DATAPATH, { transport })
   undo.push(() => deleteDatapath(DATAPATH, { transport }))
   const inDevices = options.port === undefined ? await makeVeths(options, undo) : [options.port]
-  const outDevice = options.port === undefined ? await makeVeth('out', undo) : options.peer
+  const { tunnel = false } = profileNamed(options.profile)
+  const out: AddPortOptions = tunnel ? { type: 'vxlan' } : {}
+  const outDevice = tunnel ? TUNNEL : options.port === undefined ? await makeVeth('out', undo) : options.peer
   const dpif = await openDpif({ datapath: DATAPATH, transport })
   try {
     const inPorts: number[] = []
     for (const device of inDevices) inPorts.push((await dpif.addPort(device)).number)
-    const outPort = outDevice === undefined ? undefined : (await dpif.addPort(outDevice)).number
+    const outPort = outDevice === undefined ? undefined : (await dpif.addPort(outDevice, out)).number
     if (options.port !== undefined) await refuseFlows(dpif, options.port)
     if (options.backend !== 'ovs') for (const device of inDevices) await addQdisc(device, undo)
     const ends = { inPorts, ...(outPort === undefined ? {} : { outPort }) }

@@ -13,7 +13,7 @@ const wrong: readonly (readonly [args: string, message: RegExp])[] = [
   ['dump --backend both --port eth0', /needs two ports/],
   ['insertion --peer eth1', /--peer goes with --port/],
   ['insertion --skip none --spelling xml', /'xml' is no spelling/],
-  ['insertion --profile ct', /cannot be measured yet/],
+  ['insertion --profile nat', /'nat' is no profile/],
   ['insertion --profile l2 --masks 50', /from 1 to 49/],
   ['insertion --colour', /colour/],
   ['sweep --kernel null', /asks a kernel/],
