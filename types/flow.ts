@@ -270,7 +270,10 @@ export interface FlowStats {
   readonly packets: bigint
   /** Bytes, with the Ethernet header, wherever they were counted. */
   readonly bytes: bigint
-  /** When a packet last hit the flow: milliseconds on CLOCK_MONOTONIC, 0 for never. */
+  /**
+   * When a packet last hit the flow: milliseconds on CLOCK_MONOTONIC, 0 for never. Where TC does not say it, because the dump is terse or
+   * the device keeps no times, a time no packet came after: that of the sweep that saw the counters move, else now.
+   */
   readonly used: number
   /** OR of the TCP flags seen (low 8 bits). Always 0 in TC, which keeps none. */
   readonly tcpFlags: number

@@ -16,6 +16,7 @@ export class CounterColumns implements SweptPage {
   packets = new BigUint64Array(0)
   bytes = new BigUint64Array(0)
   used = new Float64Array(0)
+  offloaded = new Uint8Array(0)
   /** The halves of `packets` and `bytes`. */
   #packetHalves = new Uint32Array(0)
   #byteHalves = new Uint32Array(0)
@@ -58,15 +59,17 @@ export class CounterColumns implements SweptPage {
   /** Twice as large as before: memory nobody writes to is not asked for. */
   #grow(): void {
     const room = Math.max(FIRST_ROOM, this.count * 2)
-    const { ids, packets, bytes, used } = this
+    const { ids, packets, bytes, used, offloaded } = this
     this.ids = new Int32Array(room * 4)
     this.packets = new BigUint64Array(room)
     this.bytes = new BigUint64Array(room)
     this.used = new Float64Array(room)
+    this.offloaded = new Uint8Array(room)
     this.ids.set(ids)
     this.packets.set(packets)
     this.bytes.set(bytes)
     this.used.set(used)
+    this.offloaded.set(offloaded)
     this.#packetHalves = new Uint32Array(this.packets.buffer)
     this.#byteHalves = new Uint32Array(this.bytes.buffer)
   }
@@ -98,6 +101,7 @@ export class CounterColumns implements SweptPage {
     this.packets[index] = this.packets[last] as bigint
     this.bytes[index] = this.bytes[last] as bigint
     this.used[index] = this.used[last] as number
+    this.offloaded[index] = this.offloaded[last] as number
   }
 }
 

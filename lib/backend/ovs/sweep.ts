@@ -16,6 +16,7 @@ export function sweepFlows(page: Uint8Array, into: CounterColumns): void {
     into.setPackets(index, 0, 0)
     into.setBytes(index, 0, 0)
     into.used[index] = 0
+    into.offloaded[index] = 0
     let named = false
     for (let at = start + HEADERS; at + 4 <= end; ) {
       const size = words.attributeSize(at, end)

@@ -9,9 +9,8 @@ import { kernelFailure } from '../failure.js'
 import { idOf, verbOf } from '../op.js'
 import { Templates } from '../templates.js'
 import type { Jump } from './chains.js'
-import { FilterFlow, monotonicMs } from './filter.js'
+import { FilterFlow, type FilterPorts, monotonicMs } from './filter.js'
 import type { FilterTemplate } from './template.js'
-import type { PortTable } from './action/index.js'
 
 /** Messages of one exchange, and the number of each. */
 export class Batch {
@@ -68,7 +67,7 @@ export class Answers {
   readonly #failures: ReadonlyMap<number, MessageFailure>
   readonly #flows = new Map<number, FilterFlow>()
 
-  constructor({ failures, replies }: Exchange, ports: PortTable) {
+  constructor({ failures, replies }: Exchange, ports: FilterPorts) {
     this.#failures = new Map(failures.map((failure) => [failure.index, failure]))
     if (replies.length === 0) return
     const now = monotonicMs()

@@ -75,10 +75,14 @@ export class Dumps {
     try {
       for (const port of this.#ports.all()) {
         if (portObjection(port) !== undefined) continue
+        const { moves } = this.#ports
+        const look = moves.look(port.ifindex)
         for await (const page of this.#pages(port, true)) {
-          sweepFilters(page, columns)
+          look.at(monotonicMs())
+          sweepFilters(page, columns, look)
           yield columns
         }
+        moves.keep(port.ifindex, look)
       }
     } finally {
       this.#columns = columns

@@ -9,10 +9,16 @@ import { UfidInBytes } from '../../ovs/ufid.js'
 import { actionEnvelope, jumpsOf, type TcAction, tcActions } from '../../tc/action/index.js'
 import { type FlowerBody, filterFlags, flower } from '../../tc/flower.js'
 import { readMatch } from '../../tc/match.js'
-import { HEADERS, prioAndProtocol, tcMessage } from '../../tc/message.js'
+import { filterInfo, HEADERS, prioAndProtocol, tcMessage } from '../../tc/message.js'
 import { type Counted, countedBy } from '../../tc/stats.js'
 import type { FilterId } from './identity.js'
 import { type PortTable, readActions } from './action/index.js'
+import { checkOf, type Moves } from './moves.js'
+
+/** The ports filters are on, and what sweeps have seen of their counters. */
+export interface FilterPorts extends PortTable {
+  readonly moves?: Moves
+}
 
 /**
  * A filter the kernel reports, as the flow it carries. Where things lie is found out at once; what they say is decoded when asked
@@ -28,7 +34,7 @@ export class FilterFlow implements DumpedFlow {
   /** Where the message begins; the other places are counted from there. */
   #message: number
   readonly #size: number
-  readonly #ports: PortTable
+  readonly #ports: FilterPorts
   readonly #terse: boolean
   readonly #now: number
   /** Where TCA_OPTIONS lies. */
@@ -48,7 +54,7 @@ export class FilterFlow implements DumpedFlow {
   #actions: readonly Action[] | undefined
 
   /** `now` is CLOCK_MONOTONIC in ms when the message came: the kernel tells times backwards from then. */
-  constructor(message: Message, ports: PortTable, now: number, terse = false) {
+  constructor(message: Message, ports: FilterPorts, now: number, terse = false) {
     this.#bytes = message.bytes
     this.#message = message.start
     this.#size = message.end - message.start
@@ -150,13 +156,26 @@ export class FilterFlow implements DumpedFlow {
    */
   get stats(): FlowStats {
     const { software, hardware, idle } = this.#tally()
+    const packets = software.packets + hardware.packets
     return {
-      packets: software.packets + hardware.packets,
+      packets,
       bytes: software.bytes + hardware.bytes,
-      used: idle < 0n ? 0 : Math.round(this.#now - Number(idle) * MS_PER_TICK),
+      used: idle < 0n ? this.#lastMove(packets) : this.#now - Number(idle) * MS_PER_TICK,
       tcpFlags: 0,
       ...(this.offloaded ? { hardware } : {}),
     }
+  }
+
+  /** Where the kernel tells no time: no packet came later than this, as far as anybody has looked. */
+  #lastMove(packets: bigint): number {
+    if (packets === 0n) return 0
+    const { moves } = this.#ports
+    if (moves === undefined || !this.isFlow) return this.#now
+    const { ifindex, chain, prio, protocol, handle } = this.place
+    const { w0, w1, w2, w3 } = this.id
+    const info = filterInfo(prio, protocol) | 0
+    const named = { ifindex, chain, info, handle, check: checkOf(w0, w1, w2, w3) }
+    return moves.find(named, Number(packets), this.#now) ?? this.#now
   }
 
   get suspect(): boolean {
@@ -167,6 +186,7 @@ export class FilterFlow implements DumpedFlow {
     let software: Counted = nothing
     let hardware: Counted = nothing
     let idle = -1n
+    let age = -1n
     for (const action of this.#filterActions) {
       if (action.kind === 'police' && action.cookie?.length !== 16) continue
       if (action.stats !== undefined) {
@@ -175,10 +195,13 @@ export class FilterFlow implements DumpedFlow {
         if (counted.hardware.packets > hardware.packets) hardware = counted.hardware
       }
       const times = 'options' in action ? action.options.times : undefined
-      // Equal times mean never used; they count ticks backwards from now (tcf_tm_dump(), include/net/act_api.h).
-      if (times === undefined || times.lastuse === times.install) continue
-      if (idle < 0n || times.lastuse < idle) idle = times.lastuse
+      // They count ticks backwards from now (tcf_tm_dump(), include/net/act_api.h). Equal ones mean that no packet came, that it came at
+      // once, or that the device that has counted it does not say when.
+      if (times === undefined) continue
+      if (times.lastuse === times.install) age = times.install
+      else if (idle < 0n || times.lastuse < idle) idle = times.lastuse
     }
+    if (idle < 0n && software.packets > 0n && hardware.packets === 0n) idle = age
     return { software, hardware, idle }
   }
 

@@ -1,9 +1,10 @@
 import type { CounterColumns } from '../../memory/counters.js'
 import { padded, Words } from '../../netlink/words.js'
 import { actionEnvelope } from '../../tc/action/index.js'
-import { flower } from '../../tc/flower.js'
-import { HANDLE, HEADERS, tcMessage } from '../../tc/message.js'
+import { filterFlags, flower } from '../../tc/flower.js'
+import { HANDLE, HEADERS, INFO, tcMessage } from '../../tc/message.js'
 import { actionStats, ETHERNET } from '../../tc/stats.js'
+import { checkOf, type Look } from './moves.js'
 
 const { ids } = tcMessage.body
 
@@ -15,22 +16,32 @@ const FLOWER = new Words(new TextEncoder().encode('flower\0\0'))
  *
  * Every action counts the packets that reach it, so the largest count is the flow's, in software and in hardware apart
  * (nl_parse_action_stats() in OVS's lib/tc.c). A police without a ufid carries out a meter and counts for others, too.
+ *
+ * Such a dump carries no times; `look` remembers when counters moved.
  */
-export function sweepFilters(page: Uint8Array, into: CounterColumns): void {
+export function sweepFilters(page: Uint8Array, into: CounterColumns, look: Pick<Look, 'note'>): void {
   const words = new Words(page)
   into.clear()
   for (let start = 0; start < words.length; ) {
     const end = words.messageEnd(start, HEADERS)
     let isOurs = words.at(start + HANDLE) !== 0
     let options = 0
+    let chain = 0
     for (let at = start + HEADERS; at + 4 <= end; ) {
       const size = words.attributeSize(at, end)
       const id = words.attributeId(at)
       if (id === ids.kind) isOurs = isOurs && isFlower(words, at, size)
+      else if (id === ids.chain && size === 8) chain = words.at(at + 4)
       else if (id === ids.options) options = at
       at += padded(size)
     }
-    if (isOurs && options > 0) sweepOptions(words, options, into)
+    const index = isOurs && options > 0 ? sweepOptions(words, options, into) : -1
+    if (index >= 0) {
+      const { w0, w1, w2, w3 } = into.words(index)
+      const packets = software.packets + hardware.packets
+      const handle = words.at(start + HANDLE) >>> 0
+      into.used[index] = look.note(chain, words.at(start + INFO), handle, checkOf(w0, w1, w2, w3), packets)
+    }
     start = padded(end)
   }
 }
@@ -47,16 +58,25 @@ const POLICE = new Words(new TextEncoder().encode('police\0\0'))
 /** All but the byte of padding. */
 const MASK = new Words(Uint8Array.of(0xff, 0xff, 0xff, 0)).at(0)
 
-function sweepOptions(words: Words, options: number, into: CounterColumns): void {
+/** The index of the flow on the page; -1 for a filter that carries none. */
+function sweepOptions(words: Words, options: number, into: CounterColumns): number {
   const end = options + words.attributeSize(options, words.length)
+  let actions = 0
+  let flags = 0
   for (let at = options + 4; at + 4 <= end; ) {
     const size = words.attributeSize(at, end)
-    if (words.attributeId(at) === flower.ids.actions) return sweepActions(words, at + 4, at + size, into)
+    const id = words.attributeId(at)
+    if (id === flower.ids.actions) actions = at
+    else if (id === flower.ids.flags && size === 8) flags = words.at(at + 4)
     at += padded(size)
   }
+  if (actions === 0) return -1
+  const index = sweepActions(words, actions + 4, actions + words.attributeSize(actions, end), into)
+  if (index >= 0) into.offloaded[index] = flags & filterFlags.IN_HW ? 1 : 0
+  return index
 }
 
-function sweepActions(words: Words, from: number, end: number, into: CounterColumns): void {
+function sweepActions(words: Words, from: number, end: number, into: CounterColumns): number {
   software.clear()
   hardware.clear()
   let cookie = 0
@@ -80,7 +100,7 @@ function sweepActions(words: Words, from: number, end: number, into: CounterColu
       sweepStats(words, stats + 4, stats + words.attributeSize(stats, actionEnd))
     action = padded(actionEnd)
   }
-  if (cookie === 0) return
+  if (cookie === 0) return -1
   const index = into.add()
   into.setId(index, words.at(cookie), words.at(cookie + 4), words.at(cookie + 8), words.at(cookie + 12))
   const packets = software.packets + hardware.packets
@@ -89,7 +109,7 @@ function sweepActions(words: Words, from: number, end: number, into: CounterColu
   into.setPackets(index, packets % 2 ** 32, Math.floor(packets / 2 ** 32))
   software.bytes.add(hardware.bytes)
   into.setBytes(index, software.bytes.low, software.bytes.high)
-  into.used[index] = 0
+  return index
 }
 
 /** A 64-bit number in two halves, both from 0 to 2³²-1. */

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
 import type { Dpif } from '../../../types/dpif.js'
 import type { BackendName } from '../../../types/op.js'
-import { backends, type Case, collect, counted, ok, other, steering, to } from './lab.js'
+import { backends, type Case, collect, counted, eventually, ok, other, steering, to } from './lab.js'
 
 interface Swept {
   readonly backend: BackendName
   readonly packets: bigint
   readonly bytes: bigint
   readonly used: number
+  readonly offloaded: number
 }
 
 /** Everything a sweep tells, by ufid. */
@@ -18,13 +19,20 @@ async function swept(dpif: Dpif): Promise<Map<string, Swept>> {
       const ufid = page.ufid(index)
       assert(!found.has(ufid), `${ufid} is swept twice`)
       const [packets, bytes, used] = [page.packets[index], page.bytes[index], page.used[index]]
-      assert(packets !== undefined && bytes !== undefined && used !== undefined)
-      found.set(ufid, { backend: page.backend, packets, bytes, used })
+      const offloaded = page.offloaded[index]
+      assert(packets !== undefined && bytes !== undefined && used !== undefined && offloaded !== undefined)
+      found.set(ufid, { backend: page.backend, packets, bytes, used, offloaded })
     }
     assert.throws(() => page.ufid(page.count), { name: 'RangeError' })
   }
   return found
 }
+
+/** CLOCK_MONOTONIC in ms, as the kernel under test has it. */
+const clock = async () => Number(process.hrtime.bigint() / 1_000_000n)
+const TICK = 10
+/** Until the clock shows more than `time` by a few ticks. */
+const later = (time: number) => eventually(clock, (now) => now > time + 3 * TICK)
 
 export const sweepCases: readonly Case[] = [
   {
@@ -43,9 +51,9 @@ export const sweepCases: readonly Case[] = [
         const found = await swept(dpif)
         for (const { ufid, stats } of await collect(dpif, { terse: true })) {
           const { used, ...counts } = found.get(ufid) as Swept
-          assert.deepEqual(counts, { backend, packets: stats.packets, bytes: stats.bytes })
-          // The kernel counts time back from now, tick by tick, so it never says quite the same twice.
-          assert.equal(used > 0, stats.used > 0)
+          assert.deepEqual(counts, { backend, packets: stats.packets, bytes: stats.bytes, offloaded: 0 })
+          // The kernel counts time back from now, tick by tick, so it never says quite the same twice. A sweep of TC has no 'never'.
+          assert.equal(used > 0, stats.used > 0 || backend === 'tc')
         }
         assert.equal(found.get(flow.ufid)?.packets, 3n)
         assert.equal(found.get(idle.ufid)?.packets, 0n)
@@ -91,6 +99,33 @@ export const sweepCases: readonly Case[] = [
       },
     },
   ]),
+  {
+    name: 'a sweep of TC tells when the counters were seen to move, and that time stands still while they do',
+    run: async (lab) => {
+      const dpif = await lab.only('tc')
+      const flow = ok(await dpif.put(lab.flow()), 'tc')
+      const idle = ok(await dpif.put(lab.flow(2)), 'tc')
+      const usedOf = async ({ ufid }: { ufid: string }) => (await swept(dpif)).get(ufid)?.used ?? 0
+      const before = await clock()
+      const first = await usedOf(flow)
+      assert(first > before - TICK && first <= (await clock()), 'seen first')
+      await later(first)
+      assert.equal(await usedOf(flow), first, 'no packet came')
+      await lab.send(lab.ports[0], lab.frame(), 3)
+      await counted(dpif, flow, 3n)
+      const moved = await usedOf(flow)
+      assert(moved > first, 'packets came')
+      await later(moved)
+      // Another comes, and one goes.
+      const young = ok(await dpif.put(lab.flow(3)), 'tc')
+      assert((await usedOf(young)) > moved)
+      ok(await dpif.del({ ufid: idle.ufid }))
+      assert.equal(await usedOf(flow), moved)
+      // Whoever stops in the middle has seen nothing.
+      for await (const _ of dpif.sweep()) break
+      assert.equal(await usedOf(flow), moved)
+    },
+  },
   {
     name: 'a flow that is in both backends is swept once',
     run: async (lab) => {

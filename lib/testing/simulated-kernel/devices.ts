@@ -5,6 +5,8 @@ import type { LinkInfo } from '../../device/link.js'
 export interface HardwareTable {
   readonly capacity: number
   used: number
+  /** False for one that counts packets and does not say when the last one came. */
+  readonly lastUsed?: boolean
   /** The rules are forgotten, and nobody was told. */
   lost?: boolean
 }
@@ -14,7 +16,7 @@ export interface DeviceOptions extends EswitchPort {
   /** What `ip -d link` would call it. */
   readonly kind?: string
   /** Gives the device a flow table of its own: TC filters are offloaded until `capacity` of them are in it. */
-  readonly offload?: { readonly capacity: number; used?: number }
+  readonly offload?: { readonly capacity: number; used?: number; readonly lastUsed?: boolean }
   /** ethtool's hw-tc-offload; `on` with `offload`, `absent` without, when left out. */
   readonly hwTcOffload?: HwTcOffload
 }
@@ -79,5 +81,5 @@ export class Devices {
 }
 
 /** The very table that was given, when it counts already. */
-const shared = (table: { readonly capacity: number; used?: number }): HardwareTable =>
-  table.used === undefined ? { capacity: table.capacity, used: 0 } : (table as HardwareTable)
+const shared = (table: NonNullable<DeviceOptions['offload']>): HardwareTable =>
+  table.used === undefined ? { ...table, used: 0 } : (table as HardwareTable)

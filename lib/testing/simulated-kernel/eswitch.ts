@@ -16,6 +16,8 @@ export interface EswitchOptions {
   readonly firmware?: string
   /** Rules it holds, 65536 when left out. */
   readonly capacity?: number
+  /** False for a device that counts packets and does not say when the last one came. */
+  readonly lastUsed?: boolean
   /** Whether hw-tc-offload is on at the beginning; true when left out. */
   readonly hwTcOffload?: boolean
   /** False for a driver that cannot change the mode. */
@@ -44,13 +46,14 @@ const defaults: Required<EswitchOptions> = {
   driver: 'eswitch',
   firmware: '1.0.0',
   capacity: 65536,
+  lastUsed: true,
   hwTcOffload: true,
   settable: true,
 }
 
 export function addEswitch(state: State, name: string, given: EswitchOptions): void {
   const options = { ...defaults, ...given }
-  const table = { capacity: options.capacity, used: 0 }
+  const table = { capacity: options.capacity, used: 0, lastUsed: options.lastUsed }
   const eswitch: Eswitch = { name, options, table, mode: 'legacy' }
   state.eswitches.set(name, eswitch)
   setMode(state, eswitch, options.mode)

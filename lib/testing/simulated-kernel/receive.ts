@@ -60,10 +60,11 @@ function throughChain(
     if (filter === undefined) continue
     const offloaded = (filter.flags & filterFlags.IN_HW) !== 0 && !device.offload?.lost
     const outputs: string[] = []
+    const isTimed = !offloaded || device.offload?.lastUsed !== false
     let last: number = verdicts.PIPE
     for (const action of filter.actions) {
       // Software sees the packet behind its Ethernet header.
-      count(action, offloaded ? size : Math.max(0, size - 14), state.now(), offloaded)
+      count(action, offloaded ? size : Math.max(0, size - 14), isTimed ? state.now() : undefined, offloaded)
       const { ifindex, verdict } = effectOf(action)
       const target = ifindex === undefined ? undefined : state.devices.byIndex(ifindex)
       if (target !== undefined) outputs.push(target.name)

@@ -297,12 +297,13 @@ function words(...values: number[]): Uint8Array {
   return new Uint8Array(Uint32Array.from(values).buffer)
 }
 
-/** Counts one packet. */
-export function count(action: KernelAction, size: number, now: number, hardware: boolean): void {
+/** Counts one packet; `now` is left out by a device that does not say when it came. */
+export function count(action: KernelAction, size: number, now: number | undefined, hardware: boolean): void {
   for (const counters of hardware ? [action.total, action.hardware] : [action.total]) {
     counters.packets++
     counters.bytes += BigInt(size)
   }
+  if (now === undefined) return
   action.firstUse ||= now
   action.lastUse = now
 }

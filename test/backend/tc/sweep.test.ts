@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { FilterFlow } from '../../../lib/backend/tc/filter.js'
+import { Moves } from '../../../lib/backend/tc/moves.js'
 import { sweepFilters } from '../../../lib/backend/tc/sweep.js'
 import { Ports } from '../../../lib/backend/tc/ports.js'
 import { CounterColumns } from '../../../lib/memory/counters.js'
@@ -9,7 +10,7 @@ import { messagesOf } from '../../../lib/netlink/reader.js'
 import { Writer } from '../../../lib/netlink/writer.js'
 import { ufidOfWords } from '../../../lib/ovs/ufid.js'
 import { actionEnvelope } from '../../../lib/tc/action/index.js'
-import { flower } from '../../../lib/tc/flower.js'
+import { filterFlags, flower } from '../../../lib/tc/flower.js'
 import { hooks, tcMessage, types } from '../../../lib/tc/message.js'
 import type { ActionStats } from '../../../lib/tc/stats.js'
 
@@ -22,15 +23,17 @@ interface Filter {
   readonly kind: string
   readonly chain?: number
   readonly handle: number
+  readonly flags?: number
   readonly actions: readonly Action[]
 }
 
 /** A filter as the kernel tells it in a terse dump. */
-function write(writer: Writer, { kind, chain, handle, actions }: Filter): void {
+function write(writer: Writer, { kind, chain, handle, flags, actions }: Filter): void {
   const at = beginMessage(writer, types.NEWTFILTER, 0)
   tcMessage.header.write(writer, { ifindex: 7, handle, parent: hooks.INGRESS, info: 0x20008 })
   tcMessage.body.write(writer, { kind, ...(chain === undefined ? {} : { chain }) })
   const options = writer.begin(tcMessage.body.ids.options)
+  if (flags !== undefined) flower.write(writer, { flags })
   const list = writer.begin(flower.ids.actions)
   actions.forEach((action, index) => {
     const nest = writer.begin(index + 1)
@@ -42,6 +45,7 @@ function write(writer: Writer, { kind, chain, handle, actions }: Filter): void {
   endMessage(writer, at)
 }
 
+const look = new Moves().look(7)
 const packets = fc.nat(5)
 const basic = fc.record({ bytes: fc.bigInt(0n, 2n ** 63n), packets }, { noNullPrototype: true })
 /** The kernel counts hardware into the total. */
@@ -72,6 +76,7 @@ const filters: fc.Arbitrary<Filter> = fc.record(
       { maxLength: 3 },
     ),
     chain: fc.constantFrom(0, 0, 1),
+    flags: fc.constantFrom(0, filterFlags.IN_HW, filterFlags.NOT_IN_HW),
   },
   { requiredKeys: ['kind', 'handle', 'actions'] },
 )
@@ -86,10 +91,11 @@ t.test('a sweep reads what a terse dump would', async () => {
       const dumped = [...messagesOf(bytes)]
         .map((message) => new FilterFlow(message, new Ports(), 0, true))
         .filter((flow) => flow.isFlow)
-      sweepFilters(bytes, page)
+      sweepFilters(bytes, page, look)
       if (page.count !== dumped.length) return false
-      return dumped.every(({ ufid, stats }, index) => {
+      return dumped.every(({ ufid, stats, offloaded }, index) => {
         return (
+          page.offloaded[index] === Number(offloaded) &&
           page.ufid(index) === ufid &&
           page.packets[index] === stats.packets &&
           page.bytes[index] === stats.bytes
@@ -110,10 +116,10 @@ t.test('lengths that point outside are refused', async (t) => {
     bytes[at] = 0xff
     bytes[at + 1] = 0xff
     try {
-      sweepFilters(bytes, page)
+      sweepFilters(bytes, page, look)
     } catch (error) {
       t.match(error, { code: 'BAD_MESSAGE' }, `at ${at}`)
     }
   }
-  t.throws(() => sweepFilters(whole.subarray(0, whole.length - 4), page), { code: 'BAD_MESSAGE' })
+  t.throws(() => sweepFilters(whole.subarray(0, whole.length - 4), page, look), { code: 'BAD_MESSAGE' })
 })
