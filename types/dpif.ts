@@ -40,7 +40,7 @@ export interface Dpif extends AsyncDisposable {
   operate(ops: readonly Op[]): Promise<OpResult[]>
 
   /** `operate` with one put. */
-  put(flow: FlowSpec, options?: Pick<PutOp, 'mode' | 'zeroStats' | 'stats'>): Promise<OpResult>
+  put(flow: FlowSpec, options?: Pick<PutOp, 'mode' | 'zeroStats' | 'stats' | 'confirm'>): Promise<OpResult>
   /** `operate` with one del. */
   del(flow: Omit<DelOp, 'op'>): Promise<OpResult>
   /** `operate` with one get. */

@@ -41,6 +41,11 @@ export interface PutOp extends FlowSpec {
   readonly zeroStats?: boolean
   /** Asks for `stats` in the result; a flow that changes then costs a reply more. */
   readonly stats?: boolean
+  /**
+   * Asks for `offloaded` in the result: the flow is read back once it is put. That costs a question and an answer more, so ask with a few
+   * puts out of many; of all flows `sweep` tells.
+   */
+  readonly confirm?: boolean
 }
 
 export interface DelOp {
@@ -124,6 +129,8 @@ export interface OpResult {
   readonly error?: Failure
   /** The backends that were asked before the one that took the flow, each with its reason. */
   readonly declined?: readonly Refusal[]
+  /** When asked for with `confirm`: whether a device has taken the flow (`in_hw`). */
+  readonly offloaded?: boolean
   /** When asked for: counters before the op, which are zeros when created, and the last ones when deleted. */
   readonly stats?: FlowStats
   /** The flow, for a get. */

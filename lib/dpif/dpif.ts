@@ -107,7 +107,7 @@ export class DpifProvider implements Dpif {
     return results
   }
 
-  async put(flow: FlowSpec, options: Pick<PutOp, 'mode' | 'zeroStats' | 'stats'> = {}): Promise<OpResult> {
+  async put(flow: FlowSpec, options: PutOptions = {}): Promise<OpResult> {
     return this.#one({ op: 'put', ...flow, ...options })
   }
 
@@ -330,6 +330,8 @@ export class DpifProvider implements Dpif {
     return true
   }
 }
+
+type PutOptions = Pick<PutOp, 'mode' | 'zeroStats' | 'stats' | 'confirm'>
 
 const MAX_ADOPTIONS = 3
 

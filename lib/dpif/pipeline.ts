@@ -131,7 +131,7 @@ export class Pipeline {
       const room = typeof op.key === 'string' ? TEXT : 1
       const known = context.placement.claim(flow)
       // Behind a deletion it waits its turn in the same batch: it may be the same match under another ufid.
-      if (known === undefined || known.length > 0 || mode === 'modify' || chunk.deletions > 0) {
+      if (known === undefined || known.length > 0 || mode === 'modify' || op.confirm || chunk.deletions > 0) {
         const task = this.#putTask(op, flow, run, index)
         if (known === undefined) this.#standInLine(task)
         else this.#add(begun(task), chunk)
@@ -417,6 +417,7 @@ function isPut(op: Op | undefined): boolean {
   }
 }
 
-function requestOf({ zeroStats = false, stats: wantStats = false }: PutOp, flow: FlowView): PutRequest {
-  return { flow, zeroStats, wantStats }
+function requestOf(op: PutOp, flow: FlowView): PutRequest {
+  const { zeroStats = false, stats: wantStats = false, confirm = false } = op
+  return { flow, zeroStats, wantStats, confirm }
 }

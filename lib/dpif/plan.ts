@@ -32,6 +32,7 @@ export interface PutRequest {
   readonly flow: FlowView
   readonly zeroStats: boolean
   readonly wantStats: boolean
+  readonly confirm: boolean
 }
 
 /**
@@ -42,7 +43,7 @@ export interface PutRequest {
  */
 export function* planPut(
   context: PlanContext,
-  { flow, zeroStats, wantStats }: PutRequest,
+  { flow, zeroStats, wantStats, confirm }: PutRequest,
   choices: readonly Choice[],
   refused?: BackendResult,
 ): Plan {
@@ -86,9 +87,11 @@ export function* planPut(
       const old = homes.filter((home) => home !== backend)
       const settling = { before, restarted: result.restarted === true, old, zeroStats }
       const stats = yield* settle(context, flow, settling, refusals)
+      const held = confirm ? yield { backend, op: { verb: 'get', id: flow, ...keyOf(flow) } } : undefined
       return {
         ufid,
         backend,
+        ...(held === undefined ? {} : { offloaded: held.flow?.offloaded === true }),
         ...(wantStats ? { stats } : {}),
         ...(refusals.length > 0 ? { declined: refusals } : {}),
       }

@@ -27,6 +27,33 @@ const rows: readonly Row[] = [
 /** The flow was put by us, or by somebody else before we looked, or by somebody else after. */
 const hands = ['by us', 'by another process', 'by another process meanwhile'] as const
 
+/** Nothing of what conformance is tried on offloads anything; what does is tried with an e-switch. */
+const confirmed = backends.flatMap((target): Case[] =>
+  (['create', 'upsert'] as const).map((mode) => ({
+    name: `a put in ${target} that is confirmed says where it is not: ${mode}`,
+    run: async (lab) => {
+      const dpif = await lab.only(target)
+      const results = await dpif.operate([
+        { op: 'put', ...lab.flow(1), mode, confirm: true },
+        { op: 'put', ...lab.flow(2), mode },
+        { op: 'put', ...lab.flow(3), mode: 'modify', confirm: true },
+      ])
+      assert.deepEqual(
+        results.map(({ backend, offloaded }) => [backend, offloaded]),
+        [
+          [target, false],
+          [target, undefined],
+          [undefined, undefined],
+        ],
+      )
+      const changed = await dpif.put(lab.flow(1), { mode: 'modify', confirm: true, stats: true })
+      assert.equal(changed.offloaded, false)
+      assert.equal(changed.stats?.packets, 0n)
+      assert.equal((await collect(dpif)).length, 2)
+    },
+  })),
+)
+
 const table = rows.flatMap(({ mode, before, expect }) =>
   backends.flatMap((target): Case[] =>
     (before === undefined ? (['by us'] as const) : hands).map((hand) => ({
@@ -62,6 +89,7 @@ const table = rows.flatMap(({ mode, before, expect }) =>
 
 export const putCases: readonly Case[] = [
   ...table,
+  ...confirmed,
   ...backends.flatMap((backend): Case[] => [
     {
       name: `a put without a mode creates, in ${backend}`,
