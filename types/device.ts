@@ -68,6 +68,8 @@ export type PreflightReason =
   /** The device is neither an uplink nor a representor. */
   | 'NOT_ON_ESWITCH'
   | 'NO_DEVICE'
+  /** The kernel's flower is older than Linux 6.1 and cannot match something. */
+  | 'NO_FEATURE'
   /** The kernel lacks a module and cannot load it. */
   | 'NO_MODULE'
   | 'NO_PRIVILEGE'

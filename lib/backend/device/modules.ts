@@ -4,8 +4,10 @@ import { Writer } from '../../netlink/writer.js'
 import { actionEnvelope, actionKinds } from '../../tc/action/index.js'
 import { actionMessage, actionTypes } from '../../tc/action-message.js'
 import { etherTypes } from '../../tc/match.js'
+import { type Feature, linux61 } from '../../tc/features.js'
 import { filterInfo, hooks, tcMessage, types } from '../../tc/message.js'
 import { Answers, Batch } from '../tc/batch.js'
+import { Features } from '../tc/features.js'
 import { Ports } from '../tc/ports.js'
 import { Qdiscs } from '../tc/qdisc.js'
 
@@ -15,12 +17,14 @@ export interface TcModules {
   readonly privileged: boolean
   /** Modules that are neither there nor can be loaded. */
   readonly missing: readonly string[]
+  /** What its flower lacks of that of Linux 6.1; none where no filter can be put. */
+  readonly lacking: readonly Feature[]
 }
 
 /**
  * Asks for a filter and for actions that say nothing: the kernel loads the module first, and only then finds the request wanting. So
  * nothing is made, and ENOENT means that there is no such module. A filter needs a qdisc, and `lo` lends its own, or gets one for that
- * moment: nobody offloads anything there.
+ * moment: nobody offloads anything there. On it filters that no packet sees tell what flower has, and go at once.
  */
 export async function tcModules(transport: Transport): Promise<TcModules> {
   const batch = new Batch(new Writer(1024))
@@ -35,11 +39,21 @@ export async function tcModules(transport: Transport): Promise<TcModules> {
   ]
   const answers = new Answers(await batch.send(transport), new Ports())
   qdiscs.settle(batch, answers)
+  const found = await tcFeatures(transport)
   await qdiscs.removeOurs(transport)
   return {
     privileged: ![...answers.failures()].some(({ errno }) => errno === EPERM),
     missing: asked.flatMap(({ module, at }) => (isMissing(answers.failure(at)?.errno) ? [module] : [])),
+    lacking: [...linux61].filter((feature) => !found.has(feature)),
   }
+}
+
+async function tcFeatures(transport: Transport): Promise<Features> {
+  const features = new Features()
+  const batch = new Batch(new Writer(4096))
+  const read = features.write(batch, LOOPBACK)
+  read(new Answers(await batch.send(transport), new Ports()))
+  return features
 }
 
 function writeFilter(writer: Writer): void {

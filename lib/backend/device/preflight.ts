@@ -6,6 +6,7 @@ import type {
   PreflightFinding,
   PreflightReason,
 } from '../../../types/device.js'
+import { features } from '../../tc/features.js'
 import type { Hook } from './hook.js'
 import type { TcModules } from './modules.js'
 
@@ -152,6 +153,17 @@ const checks: Readonly<Record<PreflightReason, Check>> = {
           const message = `'${port}' has no ingress qdisc yet; one is made with the first flow`
           return { port, message, mend: `tc qdisc add dev ${port} ingress` }
         }),
+  },
+  NO_FEATURE: {
+    effect: 'some',
+    find: ({ modules }) =>
+      modules.lacking.map((feature) => {
+        const { since, doc } = features[feature]
+        const what = doc.slice(0, -1).replace(/^[A-Z](?=[a-z])/, (letter) => letter.toLowerCase())
+        return {
+          message: `flower of this kernel cannot match ${what}: flows that do go to openvswitch; it takes Linux ${since}`,
+        }
+      }),
   },
 }
 

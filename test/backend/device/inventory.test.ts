@@ -10,9 +10,12 @@ import {
   setHwTcOffload,
 } from '../../../lib/index.js'
 import { SimulatedKernel } from '../../../lib/testing/index.js'
-import { filterInfo, types } from '../../../lib/tc/message.js'
+import { writeMessage } from '../../../lib/netlink/message.js'
+import { Writer } from '../../../lib/netlink/writer.js'
+import { oddRows } from '../../../lib/tc/match.js'
+import { filterInfo, hooks, tcMessage, types } from '../../../lib/tc/message.js'
 import { type EswitchKernel, expectations } from '../../fixtures/eswitch-facts.js'
-import { filter } from '../../testing/helpers.js'
+import { CREATE, EXCL, filter, qdisc } from '../../testing/helpers.js'
 
 // On the simulated kernel; the lab's module meets the same expectations in test/kernel/eswitch-devices.test.ts.
 
@@ -44,6 +47,9 @@ async function mend(transport: SimulatedKernel, command: string): Promise<void> 
     const found = (await listDevices({ transport })).find((device) => device.name === name)
     const info = filterInfo(Number(words.at(-1)), 0)
     await filter(transport, types.DELTFILTER, { ifindex: found?.ifindex ?? 0, info })
+  } else if (command.startsWith('tc qdisc add dev ')) {
+    const found = (await listDevices({ transport })).find((device) => device.name === name)
+    await qdisc(transport, types.NEWQDISC, found?.ifindex ?? 0, CREATE | EXCL)
   } else throw new Error(`nothing here does '${command}'`)
 }
 
@@ -106,7 +112,30 @@ t.test('missing modules are named with their effect', async (t) => {
   })
   const bare = new SimulatedKernel({ modules: { sch_ingress: false } })
   t.match(await preflight([], { transport: bare }), { findings: [{ mend: 'modprobe sch_ingress' }] })
-  t.same(await preflight([], { transport: new SimulatedKernel() }), { ready: true, findings: [] })
+})
+
+t.test('what flower lacks is named, and nothing of the looking stays', async (t) => {
+  const transport = new SimulatedKernel()
+  const asked = async () => {
+    const { ready, findings } = await preflight([], { transport })
+    t.equal(ready, true)
+    t.same(new Set(findings.map(({ reason, effect }) => `${reason} ${effect}`)), new Set(['NO_FEATURE some']))
+    return findings.map(({ message }) => /match (.*):/.exec(message)?.[1])
+  }
+  const found = ['GENEVE options', 'VXLAN group policy', 'ERSPAN version 1', 'more than one MPLS label']
+  t.same(await asked(), found, 'the simulated kernel has none of these')
+  t.same(await asked(), found)
+  const pages: Uint8Array[] = []
+  const writer = new Writer(64)
+  const header = { ifindex: 1, parent: hooks.INGRESS }
+  writeMessage(writer, tcMessage, { type: types.GETTFILTER, flags: 0, header, body: {} })
+  for await (const page of transport.dump('route', writer.take())) pages.push(page)
+  t.same(pages, [])
+  const older = new SimulatedKernel({ unknownToFlower: [oddRows.numOfVlans.id] })
+  t.match((await preflight([], { transport: older })).findings, [
+    ...found.map(() => ({ reason: 'NO_FEATURE' })),
+    { message: /cannot match how many VLAN tags there are: .* Linux 5\.19/ },
+  ])
 })
 
 t.test('without privileges what can be read is read, and the rest is said', async (t) => {

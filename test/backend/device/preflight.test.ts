@@ -11,7 +11,7 @@ const device = (name: string, more: Partial<NetDevice> = {}): PortFacts => ({
 const facts = (ports: readonly PortFacts[], more: Partial<PreflightFacts> = {}): PreflightFacts => ({
   ports,
   eswitches: [{ name: 'pci/a', mode: 'switchdev', ports: [] }],
-  modules: { privileged: true, missing: [] },
+  modules: { privileged: true, missing: [], lacking: [] },
   ...more,
 })
 
@@ -47,9 +47,10 @@ const cases: readonly (readonly [title: string, facts: PreflightFacts, reasons: 
   ['two switches',                   facts([device('a'), device('b', { switchId: 'bb' })]), ['DIFFERENT_SWITCHES'], true],
   ['foreign filters',                facts([{ ...device('a'), hook: { qdisc: 'clsact', foreign } }]), ['FOREIGN_FILTER', 'FOREIGN_FILTER'], true],
   ['no qdisc',                       facts([{ ...device('a'), hook: { foreign: [] } }]), ['NO_QDISC'], true],
-  ['no module for some flows',       facts([], { modules: { privileged: true, missing: ['act_ct'] } }), ['NO_MODULE'], true],
-  ['no module for any flow',         facts([], { modules: { privileged: true, missing: ['sch_ingress'] } }), ['NO_MODULE'], false],
-  ['no privileges',                  facts([device('a')], { modules: { privileged: false, missing: [] } }), ['NO_PRIVILEGE'], false],
+  ['no module for some flows',       facts([], { modules: { privileged: true, missing: ['act_ct'], lacking: [] } }), ['NO_MODULE'], true],
+  ['no module for any flow',         facts([], { modules: { privileged: true, missing: ['sch_ingress'], lacking: [] } }), ['NO_MODULE'], false],
+  ['no attribute for some flows',    facts([], { modules: { privileged: true, missing: [], lacking: ['geneveOpts', 'ctReply'] } }), ['NO_FEATURE', 'NO_FEATURE'], true],
+  ['no privileges',                  facts([device('a')], { modules: { privileged: false, missing: [], lacking: [] } }), ['NO_PRIVILEGE'], false],
 ]
 
 t.test('each cause is named, and nothing else', async (t) => {
@@ -71,6 +72,10 @@ t.test('mends are commands, sentences name the port', async (t) => {
     if (mend !== undefined) t.match(mend, /^(devlink dev|ethtool -K|tc (filter|qdisc)|modprobe|sudo hwacc) /)
   }
   const mends = new Set(all.map(({ mend }) => mend))
+  const [older] = judge(
+    facts([], { modules: { privileged: true, missing: [], lacking: ['ctReply'] } }),
+  ).findings
+  t.match(older?.message, /cannot match the conntrack states inv and rpl: .*Linux 5\.12/)
   for (const mend of ['tc filter del dev a ingress prio 3', 'devlink dev eswitch set pci/a mode switchdev'])
     t.ok(mends.has(mend), mend)
 })
