@@ -100,6 +100,8 @@ export interface Backend {
   sweep(): AsyncIterable<SweptPage>
   /** What stands against the backend carrying this flow, as far as can be said without asking a kernel. */
   objections(flow: FlowView, choice: Choice): Failure[]
+  /** Why a flow nothing stands against will not be in hardware, as {@link Verdict.softwareOnly} has it. */
+  softwareOnly?(flow: FlowView, choice: Choice): Failure | undefined
   /** Learns what {@link objections} depends on and nobody has asked a kernel for yet. */
   learn?(flow: FlowView): Promise<void>
   /** The flow in the words of the backend's own tool, as {@link Verdict.filter} has it. Only of a flow nothing stands against. */

@@ -164,6 +164,11 @@ export interface Verdict {
   readonly backend: BackendName
   readonly objections: readonly Failure[]
   /**
+   * From TC, when nothing stands against the flow: why it is put with skip_hw all the same, for example OTHER_SWITCH. Whether a device
+   * takes a flow that is offered to it, only the device knows.
+   */
+  readonly softwareOnly?: Failure
+  /**
    * From TC, when nothing stands against the flow: the filter in the syntax of `tc` (iproute2 6.1), `tc filter add dev … flower … action
    * …`, a command that puts the same on a port that has an ingress qdisc. What `tc` has no words for is named in lines before it, and
    * then all lines begin with `#`. The handle is there when the flow is.

@@ -24,7 +24,7 @@ export type ErrorCode =
   | 'UNSUPPORTED_ACTION'
   | 'UNSUPPORTED_MATCH'
 
-/** Why TC cannot carry a flow. A closed list; `lib/tc/reasons.ts` has a row for each. */
+/** Why TC cannot carry a flow, or not in hardware. A closed list; `lib/tc/reasons.ts` has a row for each. */
 export type ReasonCode =
   | 'FRAGMENT_L4'
   | 'KERNEL_RULE'
@@ -40,6 +40,7 @@ export type ReasonCode =
   | 'NO_PORT'
   | 'NO_TC_ACTION'
   | 'ORDER'
+  | 'OTHER_SWITCH'
   | 'PARTIAL_MASK'
   | 'PORT_NOT_IN_TC'
   | 'TOO_DEEP'

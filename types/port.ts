@@ -1,4 +1,4 @@
-import type { EswitchPort } from './device.js'
+import type { DeviceKind, EswitchPort } from './device.js'
 
 /** What a port is: a device like any other, the datapath's own way into the host, or a tunnel. */
 export type PortType = 'netdev' | 'internal' | TunnelType
@@ -29,6 +29,8 @@ export interface Port extends EswitchPort {
   readonly tunnel?: TunnelSettings
   /** Whether the device's packets have no Ethernet header (ARPHRD_NONE). */
   readonly layer3?: true
+  /** Of a port of an e-switch: what it stands for, as its `portName` says it; `unknown` where that says nothing. */
+  readonly kind?: DeviceKind
   /** Of the network device, in its namespace. */
   readonly ifindex: number
   readonly stats?: PortStats

@@ -52,9 +52,13 @@ export function explanationJson({ ufid, policy, placement, verdicts, others, bac
 }
 
 function verdictJson(
-  { objections, filter }: Pick<Verdict, 'objections' | 'filter'> = { objections: [] },
+  { objections, softwareOnly, filter }: Omit<Verdict, 'backend'> = { objections: [] },
 ): object {
-  return { objections: objections.map(failureJson), ...(filter === undefined ? {} : { filter }) }
+  return {
+    objections: objections.map(failureJson),
+    ...(softwareOnly === undefined ? {} : { softwareOnly: failureJson(softwareOnly) }),
+    ...(filter === undefined ? {} : { filter }),
+  }
 }
 
 // The shapes as help prints them.

@@ -162,8 +162,15 @@ export class DpifProvider implements Dpif {
       const judge = (choice: Choice) => {
         const backend = this.#backends.get(choice.backend) as Backend
         const objections = backend.objections(flow, choice)
-        const filter = objections.length === 0 ? backend.filter?.(flow, choice) : undefined
-        return { backend: choice.backend, objections, ...(filter === undefined ? {} : { filter }) }
+        const verdict = { backend: choice.backend, objections }
+        if (objections.length > 0) return verdict
+        const filter = backend.filter?.(flow, choice)
+        const softwareOnly = backend.softwareOnly?.(flow, choice)
+        return {
+          ...verdict,
+          ...(softwareOnly === undefined ? {} : { softwareOnly }),
+          ...(filter === undefined ? {} : { filter }),
+        }
       }
       const verdicts = placement.choices.map(judge)
       const others = [...this.#backends.keys()]

@@ -6,7 +6,7 @@ export interface ReasonRow {
   readonly advice: string
 }
 
-/** One row per reason why TC cannot carry a flow: the only list there is, for matches and for actions. */
+/** One row per reason why TC cannot carry a flow, or not in hardware: the only list there is, for matches and for actions. */
 export const reasons: Readonly<Record<ReasonCode, ReasonRow>> = {
   FRAGMENT_L4: {
     meaning: 'flower sees no transport header in fragments, openvswitch sees that of the first one.',
@@ -57,6 +57,12 @@ export const reasons: Readonly<Record<ReasonCode, ReasonRow>> = {
   ORDER: {
     meaning: 'TC can do it only at another place in the list of actions.',
     advice: 'Put the actions in the order the sentence names, or leave the flow to openvswitch.',
+  },
+  OTHER_SWITCH: {
+    meaning:
+      'The port of an output is on another e-switch than the flow, and a device forwards between its own ports only.',
+    advice:
+      'Use ports of one e-switch, or let the policy leave out skip_sw: TC carries the flow in software.',
   },
   PARTIAL_MASK: {
     meaning: 'TC takes all bits of the field or none, and the mask has some.',

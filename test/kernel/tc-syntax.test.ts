@@ -139,7 +139,7 @@ async function setUp(t: Test) {
   backend.portsChanged(known)
   const ifindex = known.find((port) => port.number === 1)?.ifindex ?? 0
   const choice = { backend: 'tc' } as const
-  const isForTc = (flow: Named) => backend.objections(viewOf(flow, 0)).length === 0
+  const isForTc = (flow: Named) => backend.objections(viewOf(flow, 0), choice).length === 0
 
   const compare = async (t: Test, flows: readonly Named[]): Promise<number> => {
     const views = flows.map(viewOf)

@@ -2,7 +2,7 @@ import type { PortControl } from '../../../types/dpif.js'
 import type { AddPortOptions, Port } from '../../../types/port.js'
 import type { Exchange, Transport } from '../../../types/transport.js'
 import { DpifError } from '../../errors.js'
-import { eswitchPortOf } from '../../device/eswitch-port.js'
+import { eswitchPortOf, placeOf } from '../../device/eswitch-port.js'
 import { linkLayers } from '../../device/link.js'
 import { completeSettings, tunnelOf, tunnelTypes } from '../../device/tunnel.js'
 import { commands } from '../../ovs/family.js'
@@ -119,10 +119,17 @@ function withLink(
     ...(known === undefined ? {} : { tunnel: known.tunnel }),
     ...(link?.header.type === linkLayers.NONE ? { layer3: true as const } : {}),
     ifindex,
-    ...(link === undefined ? {} : eswitchPortOf(link.body)),
+    ...(link === undefined ? {} : placeOnSwitch(link)),
     ...(stats === undefined ? {} : { stats }),
   }
   return { port, link }
+}
+
+function placeOnSwitch({ body }: Link): Pick<Port, 'switchId' | 'portName' | 'kind'> {
+  const place = eswitchPortOf(body)
+  if (place.switchId === undefined) return place
+  const { kind = 'unknown' } = placeOf(place.portName ?? '') ?? {}
+  return { ...place, kind }
 }
 
 const types: readonly string[] = ['netdev', 'internal', ...tunnelTypes]

@@ -18,7 +18,7 @@ import { Features } from './features.js'
 import type { FilterFlow } from './filter.js'
 import { type FilterId, Identities, isOurs } from './identity.js'
 import { allOf, divide, isForOneLane, type Part } from './lanes.js'
-import { filterObjections, notReached, writeFilter } from './message.js'
+import { filterObjections, notReached, softwareOnly, writeFilter } from './message.js'
 import { namesMeter, type Polices } from './meters.js'
 import { Ports } from './ports.js'
 import { Qdiscs } from './qdisc.js'
@@ -419,8 +419,12 @@ export class TcBackend implements Backend {
     if (this.#polices !== undefined && namesMeter(flow.actions)) await this.#polices.ready()
   }
 
-  objections(flow: FlowView): Failure[] {
-    return [...filterObjections(flow, this.#ports), ...this.#creation.objections(flow)]
+  objections(flow: FlowView, choice: Choice): Failure[] {
+    return [...filterObjections(flow, choice, this.#ports), ...this.#creation.objections(flow)]
+  }
+
+  softwareOnly(flow: FlowView, choice: Choice): Failure | undefined {
+    return softwareOnly(flow, choice, this.#ports)
   }
 
   filter(flow: FlowView, choice: Choice): string {

@@ -13,7 +13,7 @@ import { filterInfo, hooks, tcMessage } from '../../tc/message.js'
 import { matchObjections, type Objection } from '../../tc/objections.js'
 import type { FilterId } from './identity.js'
 import type { Ports } from './ports.js'
-import { isTunnel, portObjection, translateActions } from './action/index.js'
+import { type Frame, isTunnel, portObjection, type Translated, translateActions } from './action/index.js'
 
 /** A flow as a filter: where it hangs, and what its message says. */
 export interface TranslatedFilter {
@@ -34,8 +34,9 @@ export function translateFilter(
 ): TranslatedFilter | { readonly error: Failure } {
   const port = flow.key.inPort === undefined ? undefined : ports.byNumber(flow.key.inPort)
   const cookie = ufidToBytes(flow)
-  const { actions, objections } = translateActions(flow.actions, { ...pick(flow), cookie }, ports)
-  const [first] = objectionsTo(flow, port, ports, objections)
+  const translated = translateActions(flow.actions, { ...pick(flow), cookie }, ports)
+  const { actions, strangers } = translated
+  const [first] = objectionsTo(flow, choice, ports, translated)
   if (first !== undefined) return { error: first }
   const { etherType: protocol = 0 } = flow.key
   return {
@@ -46,7 +47,7 @@ export function translateFilter(
     write: (writer) => {
       flower.write(writer, { actions })
       writeMatch(writer, flow.key, flow.mask)
-      flower.write(writer, { flags: skipFlags(choice) })
+      flower.write(writer, { flags: skipFlags(choice, strangers.length > 0) })
     },
   }
 }
@@ -65,23 +66,34 @@ export function notReached({ key }: FlowView): Failure {
 }
 
 /** What stands against a flow as a filter, as far as can be said without asking a kernel. */
-export function filterObjections(flow: FlowView, ports: Ports): Failure[] {
-  const port = flow.key.inPort === undefined ? undefined : ports.byNumber(flow.key.inPort)
-  const frame = { ...pick(flow), cookie: new Uint8Array(16) }
-  return objectionsTo(flow, port, ports, translateActions(flow.actions, frame, ports).objections)
+export function filterObjections(flow: FlowView, choice: Choice, ports: Ports): Failure[] {
+  return objectionsTo(flow, choice, ports, translateActions(flow.actions, blank(flow), ports))
+}
+
+/** Why a filter is put into software only, though nobody asks for that. */
+export function softwareOnly(flow: FlowView, choice: Choice, ports: Ports): Failure | undefined {
+  if (choice.skip !== undefined) return undefined
+  const [first] = translateActions(flow.actions, blank(flow), ports).strangers
+  return first && failureOf(first)
 }
 
 function objectionsTo(
   flow: FlowView,
-  port: Port | undefined,
+  { skip }: Choice,
   ports: Ports,
-  actions: ReturnType<typeof translateActions>['objections'],
+  { objections, strangers }: Translated,
 ): Failure[] {
+  const port = flow.key.inPort === undefined ? undefined : ports.byNumber(flow.key.inPort)
   const match = matchObjections(flow.key, flow.mask, ports.abilities)
-  return [...match, ...inPortObjections(flow, port), ...actions].map(({ code, path, reason, problem }) => {
-    return { code, path, reason, message: `${path}: ${problem}`, backend: 'tc' }
-  })
+  const hardware = skip === 'sw' ? strangers : []
+  return [...match, ...inPortObjections(flow, port), ...objections, ...hardware].map(failureOf)
 }
+
+const failureOf = ({ code, path, reason, problem }: Objection): Failure => {
+  return { code, path, reason, message: `${path}: ${problem}`, backend: 'tc' }
+}
+
+const blank = (flow: FlowView): Frame => ({ ...pick(flow), cookie: new Uint8Array(16) })
 
 /** What a filter's message says, as the kernel will read it. */
 export function bodyOf({ write }: TranslatedFilter): FlowerBody {
@@ -112,8 +124,9 @@ export function writeFilter(
 
 const pick = ({ key, mask }: FlowView) => ({ key, mask })
 
-function skipFlags({ skip }: Choice): number {
-  if (skip === undefined) return 0
+/** What no device can carry out is not offered to one. */
+function skipFlags({ skip }: Choice, isForSoftware: boolean): number {
+  if (skip === undefined) return isForSoftware ? filterFlags.SKIP_HW : 0
   return skip === 'sw' ? filterFlags.SKIP_SW : filterFlags.SKIP_HW
 }
 

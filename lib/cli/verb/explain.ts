@@ -1,4 +1,4 @@
-import { type Choice, formatUfid, type Verdict } from '../../index.js'
+import { type Choice, type Failure, formatUfid, type Verdict } from '../../index.js'
 import { portNumbers, putOp, readFlow, withDatapath } from '../flows.js'
 import { explanationJson, shapes, toJson } from '../json.js'
 import type { Verb } from '../verb.js'
@@ -11,7 +11,7 @@ export const explain: Verb = {
   options: ['policy', 'json'],
   takes: [2, 3],
   writes: false,
-  json: `{ ufid, policy, reason, choices: [{ backend, skip?, objections: [FAILURE, …], filter? }, …], others: [{ backend, objections, filter? }, …], backend (null: none would take it) },
+  json: `{ ufid, policy, reason, choices: [{ backend, skip?, objections: [FAILURE, …], softwareOnly?: FAILURE, filter? }, …], others: [{ backend, objections, softwareOnly?, filter? }, …], backend (null: none would take it) },
   FAILURE: ${shapes.failure}`,
   run: (call) =>
     withDatapath(call, async (dpif, [flow = '', actions = '']) => {
@@ -38,12 +38,15 @@ export const explain: Verb = {
 const choiceName = ({ backend, skip }: Choice): string =>
   skip === undefined ? backend : `${backend} skip_${skip}`
 
-function linesOf(name: string, { objections, filter }: Verdict): string[] {
+function linesOf(name: string, { objections, softwareOnly, filter }: Verdict): string[] {
   if (objections.length === 0) {
     const lines = filter?.split('\n').map((line) => `    ${line}`) ?? []
-    return [`  ${name}: nothing is known to stand against it`, ...lines]
+    const software =
+      softwareOnly === undefined ? [] : [`  ${name}: in software only: ${reasoned(softwareOnly)}`]
+    return [`  ${name}: nothing is known to stand against it`, ...software, ...lines]
   }
-  return objections.map(({ code, reason, message }) => {
-    return `  ${name}: ${message} (${reason === undefined ? code : `${code}, ${reason}`})`
-  })
+  return objections.map((objection) => `  ${name}: ${reasoned(objection)}`)
 }
+
+const reasoned = ({ code, reason, message }: Failure): string =>
+  `${message} (${reason === undefined ? code : `${code}, ${reason}`})`

@@ -37,11 +37,15 @@ export type { ActionObjection } from './translation.js'
 /** At most this many actions in a filter (TCA_ACT_MAX_PRIO). */
 const MAX_ACTIONS = 32
 
-export function translateActions(
-  actions: readonly Action[],
-  frame: Frame,
-  ports: PortTable,
-): { readonly actions: readonly TcAction[]; readonly objections: readonly ActionObjection[] } {
+/** What became of a flow's actions, and what stands against it. */
+export interface Translated {
+  readonly actions: readonly TcAction[]
+  readonly objections: readonly ActionObjection[]
+  /** What only a device cannot do. */
+  readonly strangers: readonly ActionObjection[]
+}
+
+export function translateActions(actions: readonly Action[], frame: Frame, ports: PortTable): Translated {
   const translation = new Translation(frame, ports)
   const walk: Walk = (list, path, last) => {
     list.forEach((action, index) => {
@@ -54,11 +58,11 @@ export function translateActions(
   }
   walk(actions, 'actions', true)
   translation.finish(0)
-  const { list, objections } = translation
+  const { list, objections, strangers } = translation
   if (list.length > MAX_ACTIONS) {
     translation.refuse('actions', 'TOO_MANY', `${list.length} TC actions; ${MAX_ACTIONS} fit`)
   }
-  return { actions: list, objections }
+  return { actions: list, objections, strangers }
 }
 
 const translators: { readonly [K in keyof ActionSet]-?: Translate<NonNullable<ActionSet[K]>> } = {

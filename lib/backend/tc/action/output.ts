@@ -33,6 +33,7 @@ export const translateOutput: Translate<number> = (number, translation, { path, 
     translation.refuse(path, 'NO_TC_ACTION', problem)
     return
   }
+  translation.meet(path, port)
   translation.release()
   if (packetType !== undefined) {
     const options = { parms: { action: verdicts.PIPE }, ptype: packetType }

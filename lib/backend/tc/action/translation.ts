@@ -1,6 +1,7 @@
 import type { Action } from '../../../../types/action.js'
 import type { ErrorCode, ReasonCode } from '../../../../types/errors.js'
 import type { FlowKey } from '../../../../types/flow.js'
+import type { Port } from '../../../../types/port.js'
 import { NO_PERCPU_STATS, type TcAction } from '../../../tc/action/index.js'
 import { verdicts } from '../../../tc/action/kind.js'
 import type { PeditKey } from '../../../tc/action/pedit.js'
@@ -37,6 +38,8 @@ interface Packet {
 export class Translation {
   readonly list: TcAction[] = []
   readonly objections: ActionObjection[] = []
+  /** What keeps the flow out of hardware alone. */
+  readonly strangers: ActionObjection[] = []
   readonly frame: Frame
   readonly ports: PortTable
   readonly abilities: Abilities
@@ -66,6 +69,15 @@ export class Translation {
 
   refuse(path: string, reason: ReasonCode, problem: string, code: ErrorCode = 'UNSUPPORTED_ACTION'): void {
     this.objections.push({ code, path, reason, problem })
+  }
+
+  /** Notes an output that no device carries out: one e-switch knows nothing of the ports of another. */
+  meet(path: string, port: Port): void {
+    const from = this.ports.byNumber(this.frame.key.inPort ?? -1)
+    // A port of no switch says nothing: a tunnel, or a bond of uplinks, is known to the devices below it.
+    if (from?.switchId === undefined || port.switchId === undefined || from.switchId === port.switchId) return
+    const problem = `port ${port.number} (${port.name}) is on switch ${port.switchId}, port ${from.number} (${from.name}) on switch ${from.switchId}; a device forwards between its own ports only`
+    this.strangers.push({ code: 'UNSUPPORTED_ACTION', path, reason: 'OTHER_SWITCH', problem })
   }
 
   /** Appends an action. What rewrites before it have broken is mended first. */
