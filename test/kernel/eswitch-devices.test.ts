@@ -89,16 +89,22 @@ else {
   })
 
   t.test('preflight: no privileges', async (t) => {
-    const { transport, ports, eswitches } = bench(t)
+    const kernel = bench(t)
+    const { transport, ports, eswitches } = kernel
     const [, a, b] = ports
     await setEswitchMode(eswitches[0], 'switchdev', { transport })
     const denied = ['setpriv', '--bounding-set', '-net_admin', '--inh-caps', '-net_admin']
     const said = run(denied[0] ?? '', ...denied.slice(1), process.execPath, script, a, b)
     t.match(JSON.parse(said), {
       ready: false,
-      findings: [{ reason: 'NO_PRIVILEGE' }, { reason: 'NO_QDISC' }, { reason: 'NO_QDISC' }],
+      findings: [
+        { reason: 'NO_PRIVILEGE', mend: `sudo hwacc preflight ${a} ${b}` },
+        { reason: 'NO_QDISC' },
+        { reason: 'NO_QDISC' },
+      ],
     })
     t.equal(JSON.parse(run(process.execPath, script, a, b)).ready, true)
+    t.equal(await lands(kernel, a, b), true)
   })
 
   t.test('a foreign filter takes the packets of a flow in hardware, until it is gone', async (t) => {

@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { isDeepStrictEqual } from 'node:util'
 import t from 'tap'
+import { call } from '../cli/call.js'
 import { eventually, has, ip, type Owner, run } from '../fixtures/lab.js'
 import {
   type Eswitch,
@@ -71,9 +73,33 @@ else {
     const seen = received(esw.rep(0))
     t.equal(ping(a, b.ip4, 20), 20)
     t.ok(received(esw.rep(0)) - seen < 10, 'the packets stay in hardware')
+    // Both go on while we look: what one has just put the other may not see yet.
+    await eventually(
+      async () => {
+        const theirs = appctl('dpctl/dump-flows', '-m', 'type=offloaded')
+        const { code, out } = await call(['dump-flows', '-m', '--names', 'ovs-system', 'type=offloaded'])
+        return { code, theirs: summary(theirs), ours: summary(out) }
+      },
+      ({ code, theirs, ours }) => {
+        const both = [0, 1].every((vf) =>
+          theirs.some((line) => line.endsWith(`offloaded:yes, dp:tc actions:${esw.rep(1 - vf)}`)),
+        )
+        return code === 0 && both && isDeepStrictEqual(theirs, ours)
+      },
+      60_000,
+    )
+    t.pass('hwacc says of the flows what ovs-vswitchd says')
     vsctl('del-br', 'br0')
     t.equal(esw.used, 0)
   })
+}
+
+/** Of each flow: which it is, where it is, and what it does. */
+function summary(flows: string): string[] {
+  const lines = flows.trim().split('\n')
+  return lines
+    .map((line) => /ufid:[^,]*|offloaded:\S* dp:\w+|actions:.*/g[Symbol.match](line)?.join(' ') ?? line)
+    .sort()
 }
 
 function offloaded(flow: string, from: string, to: string): boolean {
