@@ -41,8 +41,8 @@ export class Moves {
   }
 
   /**
-   * When the counters of a filter were last seen to move, in milliseconds on CLOCK_MONOTONIC; undefined when nobody has looked, or they
-   * have moved since.
+   * When the counters of a filter, as they were at `nowMs`, were last seen to move, in milliseconds on CLOCK_MONOTONIC; undefined when
+   * nobody had looked by then, or they have moved since.
    */
   find(filter: NamedFilter, packets: number, nowMs: number): number | undefined {
     const { words, ranges } = this.#ports.get(filter.ifindex) ?? nothing
@@ -57,7 +57,10 @@ export class Moves {
     const at = low * WORDS
     if (range === undefined || at >= range.to || !isSame(words, at, filter.handle, filter.check, packets))
       return undefined
-    return timeOf(words[at + 3] as number, Math.floor(nowMs / MS_PER_TICK))
+    const tick = words[at + 3] as number
+    const now = Math.floor(nowMs / MS_PER_TICK)
+    // Of half the times there are it cannot be told whether they are long past or to come.
+    return ((now - tick) | 0) < 0 ? undefined : timeOf(tick, now)
   }
 
   /** Forgets the ports that are not among `ifindexes`. */

@@ -108,6 +108,14 @@ t.test('nothing is found of what has moved, is another flow by now, or was never
   t.equal(moves.find(named(filter), 3, 500), undefined)
 })
 
+t.test('what was read before a look is not dated by it', async (t) => {
+  const moves = new Moves()
+  const filter = { chain: 0, prio: 1, handle: 5, check: 9, packets: 3 }
+  lookAt(moves, [filter], 60_000)
+  t.equal(moves.find(named(filter), 3, 20_000), undefined)
+  t.equal(moves.find(named(filter), 3, 60_000), 60_000)
+})
+
 t.test('what was not kept has not been seen, and two can look at the same time', async (t) => {
   const moves = new Moves()
   const filter = { chain: 0, prio: 1, handle: 5, check: 9, packets: 3 }
