@@ -79,7 +79,7 @@ export class NullKernel implements Transport {
   readonly #clock: Clock
   readonly #lanes = new Map<string, Lane>()
   #keeps: boolean
-  #kept: Record<Protocol, Uint8Array[]> = { generic: [], route: [] }
+  #kept: Record<Protocol, Uint8Array[]> = { generic: [], route: [], netfilter: [] }
 
   constructor({ costUs = 0, keep = false, clock = wallClock }: NullKernelOptions = {}) {
     this.#costUs = costUs

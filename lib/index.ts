@@ -1,12 +1,25 @@
 export type * from '../types/index.js'
 export { DpifError, errorCodes } from './errors.js'
 export {
+  ConnectionCounter,
+  type ConnectionTally,
+  type FormatConnectionOptions,
+  formatConnection,
+  formatLimits,
+  formatTally,
+  formatTuple,
+  isWholeTuple,
+  parseTuple,
+  timeoutPolicyName,
+} from './netfilter/index.js'
+export {
   createDatapath,
   deleteDatapath,
   eswitches,
   type KernelOptions,
   listDatapaths,
   listDevices,
+  openConntrack,
   type OpenOptions,
   openDpif,
   preflight,

@@ -1,17 +1,20 @@
 import type { Eswitch, EswitchMode, NetDevice, Preflight } from '../types/device.js'
+import type { OpenConntrack } from '../types/conntrack.js'
 import type { Dpif, Language } from '../types/dpif.js'
 import type { Policy } from '../types/policy.js'
 import type { Datapath } from '../types/port.js'
 import type { Transport } from '../types/transport.js'
+import { KernelConntrack } from './backend/conntrack/index.js'
 import { Meters } from './backend/meters.js'
 import { Inventory } from './backend/device/inventory.js'
 import { judge } from './backend/device/preflight.js'
 import { survey } from './backend/device/survey.js'
 import { Datapaths } from './backend/ovs/datapath.js'
 import { KernelExecutor } from './backend/ovs/execute.js'
-import type { FamilyId } from './backend/ovs/family.js'
+import type { FamilyId, GroupId } from './backend/ovs/family.js'
 import { OvsBackend } from './backend/ovs/flows.js'
 import { KernelMeters } from './backend/ovs/meters.js'
+import { KernelPortChanges } from './backend/ovs/port-changes.js'
 import { Ports } from './backend/ovs/ports.js'
 import { KernelUpcalls } from './backend/ovs/upcalls.js'
 import { TcBackend } from './backend/tc/flows.js'
@@ -74,6 +77,7 @@ export async function openDpif({
   try {
     const families = new Families(transport)
     const id: FamilyId = (family) => families.id(family)
+    const group: GroupId = (family, name) => families.group(family, name)
     const datapaths = new Datapaths(transport, id)
     const datapath = await datapaths.get(name)
     const abilities = { chains: datapath.features.includes('tcRecircSharing') }
@@ -81,7 +85,7 @@ export async function openDpif({
     const polices = new Polices(transport, datapath.ifindex, async (meters) => {
       return new Set((await kernelMeters.get(meters)).map((meter) => meter.id))
     })
-    const upcalls = new KernelUpcalls(transport, id, datapath.ifindex)
+    const upcalls = new KernelUpcalls(transport, id, group, datapath.ifindex)
     return new DpifProvider({
       datapath,
       backends: [
@@ -90,6 +94,8 @@ export async function openDpif({
       ],
       policy,
       ports: new Ports(transport, id, datapath.ifindex, () => upcalls.pidsOfPorts),
+      portChanges: new KernelPortChanges(transport, id, group, datapath.ifindex),
+      conntrack: new KernelConntrack(transport, id),
       meters: new Meters(kernelMeters, polices),
       upcalls,
       executor: new KernelExecutor(transport, id, datapath.ifindex),
@@ -101,6 +107,21 @@ export async function openDpif({
     await release()
     throw error
   }
+}
+
+/**
+ * The tracked connections of the network namespace, their limits and timeouts: what `dpif.conntrack` is, without a datapath. Nothing is
+ * asked of the kernel before the first call.
+ *
+ * ```ts
+ * await using conntrack = openConntrack()
+ * for await (const { original, status } of conntrack.dump()) console.log(original, status)
+ * ```
+ */
+export function openConntrack(kernel: KernelOptions = {}): OpenConntrack {
+  const { transport, release } = reach(kernel)
+  const families = new Families(transport)
+  return new KernelConntrack(transport, (family) => families.id(family), release)
 }
 
 /** The datapaths there are. Rejects with NO_MODULE or ADDON_MISSING. */

@@ -12,13 +12,14 @@ const plan: Record<string, readonly string[]> = {
   'lib/ovs': ['lib/netlink'],
   'lib/tc': ['lib/netlink'],
   'lib/device': ['lib/netlink'],
+  'lib/netfilter': ['lib/netlink'],
   'lib/transport': ['lib/netlink'],
-  'lib/backend': ['lib/ovs', 'lib/tc', 'lib/device', 'lib/netlink', 'lib/memory'],
+  'lib/backend': ['lib/ovs', 'lib/tc', 'lib/device', 'lib/netfilter', 'lib/netlink', 'lib/memory'],
   'lib/policy': [],
   'lib/dpif': ['lib/memory'],
-  'lib/testing': ['lib/netlink', 'lib/ovs', 'lib/tc', 'lib/device'],
+  'lib/testing': ['lib/netlink', 'lib/ovs', 'lib/tc', 'lib/device', 'lib/netfilter'],
   'lib/open': ['lib/backend', 'lib/dpif', 'lib/ovs', 'lib/policy', 'lib/transport'],
-  'lib/index': ['lib/open', 'lib/ovs', 'lib/policy', 'lib/transport'],
+  'lib/index': ['lib/open', 'lib/ovs', 'lib/netfilter', 'lib/policy', 'lib/transport'],
   'lib/cli': ['lib/index'],
 }
 const everywhere = ['types', 'lib/errors']

@@ -43,11 +43,13 @@ for (const target of Object.values(targets)) {
 
 /** Which files a kernel runs when none is named; all of them where it has no line here. */
 const lists: Partial<Record<TargetName, (file: string) => boolean>> = {
-  // What needs an e-switch or recirculation in TC, which no other has at native speed, and what says that it is a kernel as any other.
-  built: (file) => /(chains|eswitch[-a-z]*|conformance|features)\.test\.js$/.test(file),
+  // What needs an e-switch, recirculation in TC or conntrack zones, which no other has at native speed, and what says that it is a kernel as any other.
+  built: (file) => /(chains|conntrack|eswitch[-a-z]*|conformance|features)\.test\.js$/.test(file),
   // Not what takes an emulated kernel many minutes: thousands of comparisons, much traffic, buckets that fill meanwhile.
   qemu: (file) =>
-    !/(tc-syntax|vswitchd|tunnels|random|meters|chains|learning-switch|eswitch[-a-z]*)\.test\.js$/.test(file),
+    !/(tc-syntax|vswitchd|tunnels|random|meters|chains|conntrack|learning-switch|eswitch[-a-z]*)\.test\.js$/.test(
+      file,
+    ),
 }
 
 async function runAll(t: Test, target: Target) {

@@ -7,10 +7,29 @@ import { devlink, devlinkVersion, eswitchModes, portFlavours, RUNNING } from '..
 import { BIT, ethtool, ethtoolBit, ethtoolBitset, ethtoolHeader } from '../lib/device/ethtool.js'
 import { extMask, linkFlags, linkInfo, linkLayers, linkMessage, linkTypes } from '../lib/device/link.js'
 import { geneveData, greData, vxlanData } from '../lib/device/tunnel.js'
-import { controller, GENL_ID_CTRL } from '../lib/netlink/genl.js'
+import {
+  connectionMessage,
+  counters,
+  helperInfo,
+  protoInfo,
+  sctpInfo,
+  sctpStates,
+  statusNames,
+  tcpEndFlags,
+  tcpInfo,
+  tcpStates,
+  timestamp,
+  tuple,
+  tupleIp,
+  tupleProto,
+} from '../lib/netfilter/connection.js'
+import { connectionCommands, subsystems, timeoutCommands } from '../lib/netfilter/message.js'
+import { icmpTimeouts, tcpTimeouts, timeoutMessage, udpTimeouts } from '../lib/netfilter/timeout.js'
+import { controller, GENL_ID_CTRL, multicastGroup } from '../lib/netlink/genl.js'
 import { NESTED } from '../lib/netlink/reader.js'
 import { type AttributeSet, type NamedRow } from '../lib/netlink/table.js'
 import { actionList, nestedSets } from '../lib/ovs/action.js'
+import { ctLimit, ctLimitCommands, DEFAULT_ZONE } from '../lib/ovs/ct-limit.js'
 import { datapath } from '../lib/ovs/datapath.js'
 import { commands } from '../lib/ovs/family.js'
 import { flow, ufidFlags } from '../lib/ovs/flow.js'
@@ -52,12 +71,28 @@ const named = (prefix: string, table: Readonly<Record<string, number>>): Fact[] 
 
 const sets = [
   controller.body as AttributeSet<object>,
+  multicastGroup,
   datapath.body,
   vport.body,
   flow.body,
   packet.body,
   meter.body,
   meterBand,
+  ctLimit.body,
+  connectionMessage.body,
+  tuple,
+  tupleIp,
+  tupleProto,
+  protoInfo,
+  tcpInfo,
+  sctpInfo,
+  helperInfo,
+  counters,
+  timestamp,
+  timeoutMessage.body,
+  tcpTimeouts,
+  udpTimeouts,
+  icmpTimeouts,
   actionMessage.body,
   flowKey,
   tunnelKey,
@@ -125,6 +160,15 @@ const facts: Fact[] = [
   ...named('OVS_VPORT_CMD_', commands),
   ...named('OVS_PACKET_CMD_', packetCommands),
   ...named('OVS_METER_CMD_', meterCommands),
+  ...named('OVS_CT_LIMIT_CMD_', ctLimitCommands),
+  { uapi: 'OVS_ZONE_LIMIT_DEFAULT_ZONE', value: DEFAULT_ZONE >>> 0 },
+  ...named('NFNL_SUBSYS_', subsystems),
+  ...named('IPCTNL_MSG_CT_', connectionCommands),
+  ...named('IPCTNL_MSG_TIMEOUT_', timeoutCommands),
+  ...statusNames.map((name, bit) => ({ uapi: `IPS_${name}_BIT`, value: bit })),
+  ...tcpStates.map((name, value) => ({ uapi: `TCP_CONNTRACK_${name}`, value })),
+  ...sctpStates.map((name, value) => ({ uapi: `SCTP_CONNTRACK_${name}`, value })),
+  ...tcpEndFlags.map((name, bit) => ({ uapi: `IP_CT_TCP_FLAG_${name}`, value: 1 << bit })),
   ...bandTypes.map((type, index) => {
     return { uapi: `OVS_METER_BAND_TYPE_${type.toUpperCase()}`, value: index + 1 }
   }),
@@ -175,6 +219,12 @@ const headers = [
   'linux/netlink.h',
   'linux/genetlink.h',
   'linux/openvswitch.h',
+  'linux/netfilter/nfnetlink.h',
+  'linux/netfilter/nfnetlink_conntrack.h',
+  'linux/netfilter/nfnetlink_cttimeout.h',
+  'linux/netfilter/nf_conntrack_common.h',
+  'linux/netfilter/nf_conntrack_tcp.h',
+  'linux/netfilter/nf_conntrack_sctp.h',
   'linux/devlink.h',
   'linux/ethtool_netlink.h',
   'linux/if.h',
@@ -238,6 +288,8 @@ const without: readonly (readonly [name: string, reason: string, since?: string]
   ['OVS_PACKET_ATTR_UNUSED*',             'were taken once, and mean nothing'],
   ['OVS_FLOW_ATTR_PROBE',                 'keeps the log quiet about flows that only try what the kernel can; none are put'],
   ['OVS_KEY_ATTR_TUNNEL_INFO',            'inside the kernel only (#ifdef __KERNEL__)'],
+  ['CTA_*_PAD',                           'alignment; says nothing'],
+  ['CTA_PROTOINFO_DCCP*',                 'how far a connection of DCCP is; kept as unknown'],
   ['TCA_ACT_FLAG_*',                      'flags of dumps of actions without a filter; not dumped'],
   ['TCA_ACT_PAD',                         'alignment; says nothing'],
   ['TCA_ACT_HW_STATS*',                   'how often hardware counts; any way will do, which is the default'],
@@ -325,6 +377,15 @@ const families = [
   'OVS_FLOW_ATTR_',
   'OVS_PACKET_ATTR_',
   'OVS_METER_ATTR_',
+  'OVS_CT_LIMIT_ATTR_',
+  'CTA_COUNTERS_',
+  'CTA_IP_',
+  'CTA_PROTO_',
+  'CTA_PROTOINFO_',
+  'CTA_TIMEOUT_TCP_',
+  'CTA_TIMEOUT_UDP_',
+  'CTA_TIMESTAMP_',
+  'CTA_TUPLE_',
   'OVS_BAND_ATTR_',
   'OVS_KEY_ATTR_',
   'OVS_TUNNEL_KEY_ATTR_',

@@ -17,7 +17,16 @@ import type {
 } from './op.js'
 import type { DumpMetersOptions, Meter, MeterFeatures, MeterSpec, SetMeterOptions } from './meter.js'
 import type { Placement } from './policy.js'
-import type { AddPortOptions, Datapath, DatapathStats, Port } from './port.js'
+import type { Conntrack } from './conntrack.js'
+import type {
+  AddPortOptions,
+  Datapath,
+  DatapathStats,
+  Port,
+  PortChanges,
+  PortChangesOptions,
+  SetPortOptions,
+} from './port.js'
 import type { UpcallOptions, Upcalls } from './upcall.js'
 
 /**
@@ -27,6 +36,8 @@ import type { UpcallOptions, Upcalls } from './upcall.js'
  */
 export interface Dpif extends AsyncDisposable {
   readonly datapath: Datapath
+  /** The tracked connections of the network namespace, which all its datapaths share. Rejects with CLOSED after `close()`. */
+  readonly conntrack: Conntrack
 
   /**
    * Carries out `ops` and answers one result for each, in the same order. Ops on one ufid are carried out in order, whichever
@@ -53,7 +64,7 @@ export interface Dpif extends AsyncDisposable {
    *
    * Takes over the dispatch of the whole datapath, from whomever had it: opening and reading never do, only this. It is given back, as
    * far as it is still ours, when the loop ends: then nobody has it, and packets without a flow are dropped. Ports added later have it
-   * too; with `per-vport`, those that this object adds.
+   * too. With `per-vport`, one that another process adds gets it while the loop runs, unless that process gave it to somebody.
    *
    * When the loop is slow, packets wait in the kernel, up to the buffers of the sockets; what does not fit is dropped by the kernel
    * and counted in `lost`, and memory here does not grow.
@@ -119,6 +130,25 @@ export interface Dpif extends AsyncDisposable {
    * are removed first. The device of a tunnel goes too if `addPort` made it, in whatever process.
    */
   delPort(port: string | number): Promise<void>
+  /**
+   * Changes a port, by name or number, and answers it as it is then. Rejects with NO_PORT, NO_PRIVILEGE, UNSUPPORTED for what a port
+   * keeps, and with a TypeError or a RangeError on options that make no sense.
+   */
+  setPort(port: string | number, options: SetPortOptions): Promise<Port>
+  /**
+   * The ports that come, go and change, whoever does it; a loss of events is told and never silent. Devices that change by themselves
+   * (name, link state) are rtnetlink's business and not told.
+   *
+   * ```ts
+   * for await (const event of dpif.portChanges()) {
+   *   if (event.change === 'unknown') reconcile(await dpif.ports())
+   *   else console.log(event.change, event.port.name)
+   * }
+   * ```
+   *
+   * Throws CLOSED and a RangeError. The loop throws SOCKET, and NO_DATAPATH when the datapath is deleted.
+   */
+  portChanges(options?: PortChangesOptions): PortChanges
 
   /**
    * Makes a meter, or changes the one of that number, for the action `meter(N)` to name. It is one of openvswitch and, where one
@@ -143,7 +173,7 @@ export interface Dpif extends AsyncDisposable {
   dumpMeters(options?: DumpMetersOptions): Promise<Meter[]>
   meterFeatures(): Promise<MeterFeatures>
 
-  /** Ends `upcalls`, waits for what is under way, then lets go of the kernel. Idempotent. Flows and qdiscs stay as they are. */
+  /** Ends `upcalls` and `portChanges`, waits for what is under way, then lets go of the kernel. Idempotent. Flows and qdiscs stay as they are. */
   close(): Promise<void>
 }
 
@@ -203,4 +233,5 @@ export interface PortControl {
   list(): Promise<Port[]>
   add(name: string, options: AddPortOptions): Promise<Port>
   del(port: string | number): Promise<void>
+  set(port: string | number, options: SetPortOptions): Promise<Port>
 }

@@ -1,5 +1,6 @@
 export type * from './action.js'
 export type * from './backend.js'
+export type * from './conntrack.js'
 export type * from './device.js'
 export type * from './dpif.js'
 export type * from './errors.js'

@@ -33,6 +33,11 @@ export interface Port extends EswitchPort {
   readonly kind?: DeviceKind
   /** Of the network device, in its namespace. */
   readonly ifindex: number
+  /**
+   * Netlink port ids of the sockets its upcalls go to, by hash; 0 is nowhere. They count with dispatch `per-vport` only. A datapath
+   * without the feature `vportPids` tells of the first alone.
+   */
+  readonly upcallPids?: readonly number[]
   readonly stats?: PortStats
 }
 
@@ -89,4 +94,54 @@ export interface AddPortOptions {
   readonly number?: number
   /** Brings the device up too, as `ovs-dpctl add-if` does; when that fails, the port is there all the same. Tunnels made here are up. */
   readonly up?: boolean
+}
+
+/** What is to be different about a port; what is left out stays. */
+export interface SetPortOptions {
+  /** A port keeps its type, number and tunnel as long as it is there: another one is refused, the same one is no change. */
+  readonly type?: PortType
+  readonly number?: number
+  readonly tunnel?: TunnelSettings
+  /** One or more; `[0]` for nowhere. `upcalls()` sets those of all ports, with dispatch `per-vport`. */
+  readonly upcallPids?: readonly number[]
+}
+
+/** What has become of a port, whoever did it. */
+export interface PortEvent {
+  /** `changed`: somebody has set its options (OVS_VPORT_CMD_SET). */
+  readonly change: 'added' | 'removed' | 'changed'
+  /** As it is now; one that was removed, as it was last known. */
+  readonly port: Port
+}
+
+/** Events did not fit in the buffer: every port may have come, gone or changed. Look at all of them. */
+export interface PortsUnknown {
+  readonly change: 'unknown'
+}
+
+export type PortChange = PortEvent | PortsUnknown
+
+export interface PortChangesOptions {
+  /** Bytes of events that may wait, as the kernel counts them (SO_RCVBUF); from 4 KiB to 1 GiB, 1 MiB when left out. */
+  readonly buffer?: number
+}
+
+/**
+ * The changes of the ports of one datapath, in the order in which the kernel tells of them. Pulls: nothing is read before it is asked
+ * for, and memory does not grow while nobody asks. Ends when it is returned from, by `break` or by `return()`, and when its dpif closes; a
+ * `next()` that waits meanwhile then answers that it is done. One `next()` at a time. Waiting keeps the process alive.
+ */
+export interface PortChanges extends AsyncIterableIterator<PortChange> {
+  /** Begins to listen now, rather than with the first `next()`: no change after that is missed. */
+  start(): Promise<void>
+  /** Closes the socket. Idempotent. */
+  return(): Promise<IteratorResult<PortChange>>
+}
+
+/** The changes of the ports of one datapath, as its kernel tells of them. */
+export interface PortChangeControl {
+  /** `list` reads the ports. Throws a RangeError on options that make no sense. */
+  open(options: PortChangesOptions, list: () => Promise<readonly Port[]>): PortChanges
+  /** Ends those there are. */
+  close(): Promise<void>
 }

@@ -1,5 +1,8 @@
-/** Which kernel subsystem a message is for: `generic` carries openvswitch, `route` carries TC and links. */
-export type Protocol = 'generic' | 'route'
+/**
+ * Which kernel subsystem a message is for: `generic` carries openvswitch, `route` carries TC and links, `netfilter` tracked
+ * connections.
+ */
+export type Protocol = 'generic' | 'route' | 'netfilter'
 
 /**
  * The one door to a kernel, real or simulated. A transport moves messages and knows nothing of what they say.
@@ -48,6 +51,8 @@ export interface ListenOptions {
   readonly sockets?: number
   /** SO_RCVBUF of each, from 4 KiB to 1 GiB; 4 MiB when left out. The kernel doubles it, for what it needs to keep a message. */
   readonly buffer?: number
+  /** Numbers of multicast groups of the protocol. The first socket joins them; the others hear what is sent to them alone. */
+  readonly groups?: readonly number[]
 }
 
 /**

@@ -74,8 +74,22 @@ ListenerObject::ListenerObject(const Napi::CallbackInfo& info) : ObjectWrap(info
     Napi::RangeError::New(info.Env(), "expected 1 to 64 sockets").ThrowAsJavaScriptException();
     return;
   }
+  std::vector<std::uint32_t> groups;
+  if (info.Length() > 3 && !info[3].IsUndefined()) {
+    if (!check_argument(info, 3, &Napi::Value::IsArray, "expected a list of multicast groups")) return;
+    const auto list = info[3].As<Napi::Array>();
+    for (std::uint32_t at = 0; at < list.Length(); at++) {
+      const Napi::Value group = list.Get(at);
+      if (!group.IsNumber()) {
+        Napi::TypeError::New(info.Env(), "expected numbers of multicast groups").ThrowAsJavaScriptException();
+        return;
+      }
+      groups.push_back(group.As<Napi::Number>().Uint32Value());
+    }
+  }
   listener_ = std::make_unique<Listener>(kernel_, info[0].As<Napi::Number>().Int32Value(),
-                                         static_cast<std::size_t>(sockets), info[2].As<Napi::Number>().Int32Value());
+                                         static_cast<std::size_t>(sockets), info[2].As<Napi::Number>().Int32Value(),
+                                         std::move(groups));
 }
 
 Napi::Value ListenerObject::open(const Napi::CallbackInfo& info) {

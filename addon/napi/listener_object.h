@@ -12,7 +12,7 @@
 
 namespace ovs_dpif {
 
-/** `new NetlinkListener(protocol, sockets, buffer)`: see `lib/transport/addon.ts` for what JavaScript sees. */
+/** `new NetlinkListener(protocol, sockets, buffer, groups)`: see `lib/transport/addon.ts` for what JavaScript sees. */
 class ListenerObject : public Napi::ObjectWrap<ListenerObject> {
  public:
   static Napi::Function define(Napi::Env env);

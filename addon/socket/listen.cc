@@ -5,13 +5,16 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace ovs_dpif {
 
-Listener::Listener(Kernel& kernel, int protocol, std::size_t sockets, int receive_buffer)
+Listener::Listener(Kernel& kernel, int protocol, std::size_t sockets, int receive_buffer,
+                   std::vector<std::uint32_t> groups)
     : kernel_(kernel),
       protocol_(protocol),
       receive_buffer_(receive_buffer),
+      groups_(std::move(groups)),
       wake_(kernel.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   for (std::size_t index = 0; index < sockets; index++) sockets_.push_back(std::make_unique<NetlinkSocket>(kernel));
 }
@@ -23,15 +26,24 @@ Listener::~Listener() {
 
 SocketError Listener::open() {
   if (wake_ < 0) return {"eventfd", -wake_};
-  watched_.clear();
-  for (const auto& socket : sockets_) {
-    if (const SocketError error = socket->open(protocol_, receive_buffer_)) {
-      close();
-      return error;
-    }
-    watched_.push_back({socket->descriptor(), POLLIN, 0});
+  const SocketError error = open_all();
+  if (error) {
+    close();
+    return error;
   }
+  watched_.clear();
+  for (const auto& socket : sockets_) watched_.push_back({socket->descriptor(), POLLIN, 0});
   watched_.push_back({wake_, POLLIN, 0});
+  return {};
+}
+
+SocketError Listener::open_all() {
+  for (const auto& socket : sockets_) {
+    if (const SocketError error = socket->open(protocol_, receive_buffer_)) return error;
+  }
+  for (const std::uint32_t group : groups_) {
+    if (const int error = sockets_.front()->join(group)) return {"join", error};
+  }
   return {};
 }
 

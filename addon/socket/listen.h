@@ -42,7 +42,9 @@ class Listener {
   static constexpr std::size_t kLeastRoom = 256 << 10;
   static constexpr std::size_t kMostSockets = 64;
 
-  Listener(Kernel& kernel, int protocol, std::size_t sockets, int receive_buffer);
+  /** The first of the sockets joins the multicast `groups`. */
+  Listener(Kernel& kernel, int protocol, std::size_t sockets, int receive_buffer,
+           std::vector<std::uint32_t> groups = {});
   ~Listener();
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
@@ -63,6 +65,7 @@ class Listener {
   void close();
 
  private:
+  SocketError open_all();
   SocketError wait(bool& interrupted);
   void read_all(WritableBytes page, ListenPage& result);
   bool read_one(std::size_t index, WritableBytes page, ListenPage& result);
@@ -71,6 +74,7 @@ class Listener {
   Kernel& kernel_;
   int protocol_;
   int receive_buffer_;
+  std::vector<std::uint32_t> groups_;
   std::vector<std::unique_ptr<NetlinkSocket>> sockets_;
   /** One for each socket, then the one that interrupts. */
   std::vector<pollfd> watched_;

@@ -69,6 +69,11 @@ void NetlinkSocket::close() {
   fd_ = -1;
 }
 
+int NetlinkSocket::join(std::uint32_t group) {
+  const int result = kernel_.setsockopt(fd_, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group);
+  return result < 0 ? -result : 0;
+}
+
 int NetlinkSocket::send(Bytes bytes) {
   ssize_t result;
   // EINTR comes before the datagram is handed over, so sending again does not send twice.

@@ -20,7 +20,7 @@ struct Received {
   bool from_kernel = false;
 };
 
-/** A bound netlink socket with extended acks, large buffers and no group memberships. Closes itself. */
+/** A bound netlink socket with extended acks, large buffers, and no group memberships but those that are asked for. Closes itself. */
 class NetlinkSocket {
  public:
   explicit NetlinkSocket(Kernel& kernel) : kernel_(kernel) {}
@@ -34,6 +34,9 @@ class NetlinkSocket {
   /** Opens the socket unless it is open. */
   SocketError open(int protocol, int receive_buffer = kReceiveBuffer);
   void close();
+
+  /** Has what is sent to a multicast group sent here too; returns 0 or a positive errno. */
+  int join(std::uint32_t group);
 
   bool is_open() const { return fd_ >= 0; }
   /** For `poll`; negative when it is closed. */

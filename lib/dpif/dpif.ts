@@ -22,7 +22,17 @@ import type {
   SetMeterOptions,
 } from '../../types/meter.js'
 import type { Choice, Facts, Policy } from '../../types/policy.js'
-import type { AddPortOptions, Datapath, DatapathStats, Port } from '../../types/port.js'
+import type { Conntrack, OpenConntrack } from '../../types/conntrack.js'
+import type {
+  AddPortOptions,
+  Datapath,
+  DatapathStats,
+  Port,
+  PortChangeControl,
+  PortChanges,
+  PortChangesOptions,
+  SetPortOptions,
+} from '../../types/port.js'
 import type { UpcallControl, UpcallOptions, Upcalls } from '../../types/upcall.js'
 import { DpifError } from '../errors.js'
 import { Merge } from './merge.js'
@@ -37,6 +47,8 @@ export interface DpifParts {
   readonly backends: readonly Backend[]
   readonly policy: Policy
   readonly ports: PortControl
+  readonly portChanges: PortChangeControl
+  readonly conntrack: OpenConntrack
   readonly meters: MeterControl
   readonly upcalls: UpcallControl
   readonly executor: Executor
@@ -211,6 +223,23 @@ export class DpifProvider implements Dpif {
     })
   }
 
+  setPort(port: string | number, options: SetPortOptions): Promise<Port> {
+    return this.#inPeace(async () => {
+      const changed = await this.#parts.ports.set(port, options)
+      await this.#loadPorts()
+      return changed
+    })
+  }
+
+  portChanges(options: PortChangesOptions = {}): PortChanges {
+    this.#checkOpen()
+    return this.#parts.portChanges.open(options, () => this.#loadPorts())
+  }
+
+  get conntrack(): Conntrack {
+    return this.#parts.conntrack
+  }
+
   setMeter(meter: MeterSpec, options: SetMeterOptions = {}): Promise<Meter> {
     return this.#inPeace(() => this.#parts.meters.set(meter, options))
   }
@@ -241,8 +270,9 @@ export class DpifProvider implements Dpif {
 
   async #close(): Promise<void> {
     try {
-      await this.#parts.upcalls.close()
+      await Promise.all([this.#parts.upcalls.close(), this.#parts.portChanges.close()])
     } finally {
+      await this.#parts.conntrack.close()
       await this.#quiet()
       await this.#parts.release()
     }

@@ -1,6 +1,7 @@
 import type { Transport } from '../../types/transport.js'
 import { batchCases } from './conformance/batch.js'
 import { chainCases } from './conformance/chains.js'
+import { conntrackCases } from './conformance/conntrack.js'
 import { type Case, Lab } from './conformance/lab.js'
 import { dumpCases } from './conformance/dump.js'
 import { foreignCases } from './conformance/foreign.js'
@@ -8,6 +9,7 @@ import { identityCases } from './conformance/identity.js'
 import { lifetimeCases } from './conformance/lifetime.js'
 import { moveCases } from './conformance/move.js'
 import { policyCases } from './conformance/policy.js'
+import { portCases } from './conformance/ports.js'
 import { putCases } from './conformance/put.js'
 import { sampleCases } from './conformance/samples.js'
 import { statsCases } from './conformance/stats.js'
@@ -86,4 +88,6 @@ const groups: readonly (readonly Case[])[] = [
   tunnelCases,
   executeCases,
   upcallCases,
+  portCases,
+  conntrackCases,
 ]

@@ -2,7 +2,12 @@
 export interface Addon {
   readonly NetlinkSocket: new (protocol: number) => NetlinkSocket
   readonly NetlinkDump: new (protocol: number, request: Uint8Array) => NetlinkDump
-  readonly NetlinkListener: new (protocol: number, sockets: number, buffer: number) => NetlinkListener
+  readonly NetlinkListener: new (
+    protocol: number,
+    sockets: number,
+    buffer: number,
+    groups?: readonly number[],
+  ) => NetlinkListener
 }
 
 /**

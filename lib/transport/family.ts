@@ -1,32 +1,54 @@
 import type { Transport } from '../../types/transport.js'
 import { DpifError } from '../errors.js'
-import { controller, type Family, GENL_ID_CTRL } from '../netlink/genl.js'
+import { type ControlBody, controller, type Family, GENL_ID_CTRL } from '../netlink/genl.js'
 import { readMessage, writeMessage } from '../netlink/message.js'
 import { messagesOf } from '../netlink/reader.js'
 import { Writer } from '../netlink/writer.js'
 
-/** Looks up the numbers of generic netlink families by name, once each. */
+type Named = Pick<Family<never, never>, 'name' | 'origin'>
+type Found = ControlBody & { readonly familyId: number }
+
+/** Looks up the numbers of generic netlink families, and of their multicast groups, by name, once each. */
 export class Families {
   readonly #transport: Transport
-  readonly #ids = new Map<string, Promise<number>>()
+  readonly #found = new Map<string, Promise<Found>>()
 
   constructor(transport: Transport) {
     this.#transport = transport
   }
 
   /** Rejects with NO_MODULE when the kernel does not know the family: its module is not loaded. */
-  id({ name, origin }: Pick<Family<never, never>, 'name' | 'origin'>): Promise<number> {
-    let id = this.#ids.get(name)
-    if (id === undefined) {
-      id = this.#lookUp(name, origin)
-      this.#ids.set(name, id)
-      // A module can still be loaded later; only success is kept.
-      id.catch(() => this.#ids.delete(name))
-    }
-    return id
+  async id(family: Named): Promise<number> {
+    return (await this.#find(family)).familyId
   }
 
-  async #lookUp(familyName: string, origin = OPENVSWITCH): Promise<number> {
+  /** The multicast group of that name; rejects with NO_MODULE when there is none, or no such family. */
+  async group(family: Named, name: string): Promise<number> {
+    const { groups = [] } = await this.#find(family)
+    const id = groups.find((group) => group.name === name)?.id
+    if (id !== undefined) return id
+    const { name: familyName, origin = OPENVSWITCH } = family
+    throw new DpifError(
+      'NO_MODULE',
+      `generic netlink family ${familyName} has no multicast group ${name}; ${origin}`,
+      {
+        errno: ENOENT,
+      },
+    )
+  }
+
+  #find({ name, origin }: Named): Promise<Found> {
+    let found = this.#found.get(name)
+    if (found === undefined) {
+      found = this.#lookUp(name, origin)
+      this.#found.set(name, found)
+      // A module can still be loaded later; only success is kept.
+      found.catch(() => this.#found.delete(name))
+    }
+    return found
+  }
+
+  async #lookUp(familyName: string, origin = OPENVSWITCH): Promise<Found> {
     const writer = new Writer(64)
     const header = { cmd: controller.commands.GETFAMILY as number, version: controller.version }
     writeMessage(writer, controller, { type: GENL_ID_CTRL, flags: 0, header, body: { familyName } })
@@ -40,8 +62,9 @@ export class Families {
       )
     }
     for (const message of messagesOf(replies)) {
-      const { familyId } = readMessage(controller, message).body
-      if (familyId !== undefined) return familyId
+      const { body } = readMessage(controller, message)
+      const { familyId } = body
+      if (familyId !== undefined) return { ...body, familyId }
     }
     throw new DpifError('NO_MODULE', `the kernel has no generic netlink family ${familyName}; ${origin}`, {
       errno: ENOENT,

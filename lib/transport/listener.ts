@@ -74,6 +74,7 @@ export class NativeListener implements Listener {
 export function checkListenOptions({
   sockets = 1,
   buffer = 4 << 20,
+  groups = [],
 }: ListenOptions): Required<ListenOptions> {
   if (!Number.isInteger(sockets) || sockets < 1 || sockets > MAX_SOCKETS)
     throw new RangeError(`sockets ${sockets}: a whole number from 1 to ${MAX_SOCKETS} is needed`)
@@ -81,9 +82,13 @@ export function checkListenOptions({
     throw new RangeError(
       `buffer ${buffer}: a whole number of bytes from ${LEAST_BUFFER} to ${LARGEST_BUFFER} is needed`,
     )
-  return { sockets, buffer }
+  const wrong = groups.find((group) => !Number.isInteger(group) || group < 1 || group > MAX_GROUP)
+  if (wrong !== undefined)
+    throw new RangeError(`group ${wrong}: a whole number from 1 to ${MAX_GROUP} is needed`)
+  return { sockets, buffer, groups }
 }
 
 const MAX_SOCKETS = 64
+const MAX_GROUP = 0xffffffff
 const LEAST_BUFFER = 4096
 const LARGEST_BUFFER = 1 << 30

@@ -22,7 +22,7 @@ import { loadAddon } from './load.js'
 //
 // `load.ts` next door finds the addon, `call.ts` makes promises of calls to it. What the messages say is nobody's business in this room.
 
-const protocolNumbers: Readonly<Record<Protocol, number>> = { route: 0, generic: 16 }
+const protocolNumbers: Readonly<Record<Protocol, number>> = { route: 0, netfilter: 12, generic: 16 }
 
 /** What is published on the diagnostics channel `dpif-hw-acc:exchange` after each exchange. */
 export interface ExchangeEvent {
@@ -45,6 +45,7 @@ export class NativeTransport implements Transport {
   readonly #sockets: Readonly<Record<Protocol, Map<number, NetlinkSocket>>> = {
     route: new Map(),
     generic: new Map(),
+    netfilter: new Map(),
   }
   // Weak, so that a dump or a listener that was dropped without being ended is still collected, sockets and all.
   readonly #open = new Set<WeakRef<NetlinkDump | NetlinkListener>>()
@@ -91,8 +92,8 @@ export class NativeTransport implements Transport {
   }
 
   async listen(protocol: Protocol, options: ListenOptions = {}): Promise<Listener> {
-    const { sockets, buffer } = checkListenOptions(options)
-    const listener = new (this.#load().NetlinkListener)(protocolNumbers[protocol], sockets, buffer)
+    const { sockets, buffer, groups } = checkListenOptions(options)
+    const listener = new (this.#load().NetlinkListener)(protocolNumbers[protocol], sockets, buffer, groups)
     const forget = this.#remember(listener)
     try {
       const attempt = `cannot listen on ${sockets} ${protocol} netlink sockets`
@@ -129,10 +130,9 @@ export class NativeTransport implements Transport {
 
   async #closeAll(): Promise<void> {
     const others = [...this.#open].map((ref) => ref.deref()).filter((other) => other !== undefined)
-    const { route, generic } = this.#sockets
-    await Promise.all([...route.values(), ...generic.values(), ...others].map(closed))
-    route.clear()
-    generic.clear()
+    const byLane = Object.values(this.#sockets)
+    await Promise.all([...byLane.flatMap((sockets) => [...sockets.values()]), ...others].map(closed))
+    for (const sockets of byLane) sockets.clear()
     this.#open.clear()
   }
 

@@ -36,6 +36,26 @@ TEST("every socket of a listener has a port id and the buffer that was asked for
   EQUAL(room.kernel.receive_buffers.at(kTwo), 12345);
 }
 
+TEST("the first socket of a listener joins the groups, and the others none") {
+  ListeningKernel kernel;
+  Listener listener(kernel, 16, 2, 4096, {7, 9});
+  OK(!listener.open());
+  EQUAL(kernel.groups[kOne].size(), 2u);
+  EQUAL(kernel.groups[kOne].at(1), 9);
+  EQUAL(kernel.groups.count(kTwo), 0u);
+}
+
+TEST("a group that cannot be joined is an error, and no socket stays open") {
+  ListeningKernel kernel;
+  kernel.failing = "join";
+  kernel.successes = 1;
+  Listener listener(kernel, 16, 2, 4096, {7, 9});
+  const auto error = listener.open();
+  EQUAL(std::string(error.stage), "join");
+  EQUAL(error.error, EINVAL);
+  EQUAL(kernel.open_descriptors, 1);
+}
+
 TEST("what waits is one page, whichever socket it waits in, one of each in turn") {
   Room room(2);
   for (int i = 0; i < 3; i++) room.kernel.say(kOne, upcall(4));

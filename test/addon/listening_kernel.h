@@ -7,6 +7,7 @@
 #include <map>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "scripted_kernel.h"
 
@@ -20,6 +21,7 @@ class ListeningKernel final : public ovs_dpif::Kernel {
   std::function<void()> on_poll = [] {};
   std::map<int, std::deque<ScriptedKernel::Datagram>> queues;
   std::map<int, int> receive_buffers;
+  std::map<int, std::vector<int>> groups;
   /** System call to fail with EMFILE, and after how many that succeed. */
   std::string failing;
   int successes = 0;
@@ -47,6 +49,12 @@ class ListeningKernel final : public ovs_dpif::Kernel {
   }
   int setsockopt(int fd, int level, int name, const void* value, socklen_t) override {
     if (level == SOL_SOCKET && name == SO_RCVBUFFORCE) std::memcpy(&receive_buffers[fd], value, sizeof(int));
+    if (level == SOL_NETLINK && name == NETLINK_ADD_MEMBERSHIP) {
+      if (failing == "join" && successes-- == 0) return -EINVAL;
+      int group = 0;
+      std::memcpy(&group, value, sizeof group);
+      groups[fd].push_back(group);
+    }
     return 0;
   }
   int getsockopt(int, int, int, void* value, socklen_t*) override {

@@ -2,10 +2,21 @@ import type { Codec, Scalar } from '../../lib/netlink/codec.js'
 import type { Struct } from '../../lib/netlink/struct.js'
 import type { AttributeSet } from '../../lib/netlink/table.js'
 import { Writer } from '../../lib/netlink/writer.js'
+import {
+  connectionMessage,
+  sctpInfo,
+  tcpInfo,
+  tuple,
+  tupleIp,
+  tupleProto,
+} from '../../lib/netfilter/connection.js'
+import { tcpTimeouts, timeoutMessage } from '../../lib/netfilter/timeout.js'
+import { controller } from '../../lib/netlink/genl.js'
 import { devlink, devlinkVersion } from '../../lib/device/devlink.js'
 import { ethtool, ethtoolBit, ethtoolBitset, ethtoolHeader } from '../../lib/device/ethtool.js'
 import { linkMessage } from '../../lib/device/link.js'
 import { actionList, nestedSets } from '../../lib/ovs/action.js'
+import { ctLimit } from '../../lib/ovs/ct-limit.js'
 import { datapath } from '../../lib/ovs/datapath.js'
 import { flow } from '../../lib/ovs/flow.js'
 import { flowKey, nshKey, tunnelKey, vxlanKey } from '../../lib/ovs/key.js'
@@ -19,7 +30,17 @@ import type { Random } from '../fixtures/random-actions.js'
 
 /** Every table of attributes there is. */
 export const tables = [
+  controller.body,
   linkMessage.body,
+  ctLimit.body,
+  connectionMessage.body,
+  tuple,
+  tupleIp,
+  tupleProto,
+  tcpInfo,
+  sctpInfo,
+  timeoutMessage.body,
+  tcpTimeouts,
   devlink.body,
   devlinkVersion,
   ethtool.body,

@@ -66,6 +66,9 @@ t.test('a transport that was closed does not listen, nor does one that is asked 
     { sockets: 1.5 },
     { buffer: 4095 },
     { buffer: 2 ** 31 },
+    { groups: [0] },
+    { groups: [1.5] },
+    { groups: [2 ** 32] },
   ])
     await t.rejects(transport.listen('generic', options), RangeError)
   await transport.close()
@@ -80,6 +83,17 @@ t.test('sockets that cannot be opened are an error in plain data, and none stays
   await new Promise<void>((resolve) => listener.close(resolve))
 })
 
+t.test('a group there is can be joined, and one there is not is an error', async (t) => {
+  const before = held().sockets
+  const transport = nativeTransport()
+  // RTNLGRP_LINK.
+  const listener = await transport.listen('route', { groups: [1] })
+  await listener.close()
+  await t.rejects(transport.listen('route', { groups: [5000] }), { code: 'SOCKET', message: /join failed/ })
+  t.equal(held().sockets, before)
+  await transport.close()
+})
+
 t.test('wrong arguments to the addon throw at once', async (t) => {
   const { NetlinkListener } = loadAddon()
   const make = NetlinkListener as unknown as new (...args: unknown[]) => unknown
@@ -87,6 +101,8 @@ t.test('wrong arguments to the addon throw at once', async (t) => {
   t.throws(() => new make(16, 1), TypeError)
   t.throws(() => new make(16, 0, 4096), RangeError)
   t.throws(() => new make(16, 65, 4096), RangeError)
+  t.throws(() => new make(16, 1, 4096, 7), TypeError)
+  t.throws(() => new make(16, 1, 4096, ['7']), TypeError)
   const listener = new NetlinkListener(16, 1, 4096) as unknown as Record<string, (...args: unknown[]) => void>
   for (const name of ['open', 'next', 'close']) t.throws(() => listener[name]?.(), TypeError)
 })

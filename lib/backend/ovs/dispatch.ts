@@ -49,6 +49,15 @@ export class Dispatch {
     return 'per-vport'
   }
 
+  /** Has upcalls of ports that go nowhere sent to these port ids: with dispatch by port, somebody else has added them. */
+  async adopt(pids: readonly number[]): Promise<void> {
+    const ports = await this.#vports.list()
+    await this.#give(
+      ports.filter(({ upcallPids = [] }) => upcallPids.every((pid) => pid === 0)),
+      pids,
+    )
+  }
+
   /**
    * Has upcalls sent nowhere, where they are still sent to these port ids, and switches back what `take` switched. A datapath that is gone
    * has nothing to give back.

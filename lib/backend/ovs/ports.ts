@@ -1,5 +1,5 @@
 import type { PortControl } from '../../../types/dpif.js'
-import type { AddPortOptions, Port } from '../../../types/port.js'
+import type { AddPortOptions, Port, SetPortOptions } from '../../../types/port.js'
 import type { Exchange, Transport } from '../../../types/transport.js'
 import { DpifError } from '../../errors.js'
 import { eswitchPortOf, placeOf } from '../../device/eswitch-port.js'
@@ -80,14 +80,32 @@ export class Ports implements PortControl {
   async del(port: string | number): Promise<void> {
     const all = await this.#listWithLinks()
     const found = all.find(({ port: { number, name } }) => port === number || port === name)
-    if (found === undefined) {
-      throw new DpifError('NO_PORT', `cannot delete port '${port}': there is no such port on this datapath`, {
-        errno: 19,
-      })
-    }
+    if (found === undefined) return this.#missing(`delete port '${port}'`)
     const { number, name, ifindex } = found.port
     await this.#ask(`delete port '${port}'`, commands.DEL, { portNo: number })
     if (found.link !== undefined && isOurs(found.link)) await this.#links.remove(name, ifindex)
+  }
+
+  async set(port: string | number, options: SetPortOptions): Promise<Port> {
+    const attempt = `change port '${port}'`
+    const { type, number, tunnel, upcallPids } = options
+    if (upcallPids !== undefined) checkPids(upcallPids)
+    const find = async () =>
+      (await this.list()).find(({ number, name }) => port === number || port === name) ??
+      this.#missing(attempt)
+    const found = await find()
+    keep(attempt, 'type', found.type, type)
+    keep(attempt, 'number', found.number, number)
+    for (const name of ['dstPort', 'gbp'] as const)
+      keep(attempt, `tunnel.${name}`, found.tunnel?.[name] ?? none[name], tunnel?.[name])
+    if (upcallPids === undefined) return found
+    await this.#ask(attempt, commands.SET, { portNo: found.number, upcallPids })
+    return find()
+  }
+
+  #missing(attempt: string): never {
+    const problem = `cannot ${attempt}: there is no such port on this datapath`
+    throw new DpifError('NO_PORT', problem, { errno: ENODEV })
   }
 
   async #ask(attempt: string, cmd: number, body: VportBody): Promise<Exchange> {
@@ -107,7 +125,7 @@ interface PortWithLink {
 
 /** What kind of port a netdev is, its device says. */
 function withLink(
-  { portNo = 0, name = '', type = NETDEV, ifindex = 0, stats }: VportBody,
+  { portNo = 0, name = '', type = NETDEV, ifindex = 0, upcallPids, stats }: VportBody,
   link?: Link,
 ): PortWithLink {
   const known = link?.body.info && tunnelOf(link.body.info)
@@ -120,6 +138,7 @@ function withLink(
     ...(link?.header.type === linkLayers.NONE ? { layer3: true as const } : {}),
     ifindex,
     ...(link === undefined ? {} : placeOnSwitch(link)),
+    ...(upcallPids === undefined ? {} : { upcallPids }),
     ...(stats === undefined ? {} : { stats }),
   }
   return { port, link }
@@ -130,6 +149,26 @@ function placeOnSwitch({ body }: Link): Pick<Port, 'switchId' | 'portName' | 'ki
   if (place.switchId === undefined) return place
   const { kind = 'unknown' } = placeOf(place.portName ?? '') ?? {}
   return { ...place, kind }
+}
+
+/** A port as openvswitch tells of it, whose device nobody has looked at. */
+export const portOf = (body: VportBody): Port => withLink(body).port
+
+/** Throws UNSUPPORTED when something is to be different that a port keeps. */
+function keep(attempt: string, path: string, is: unknown, wanted: unknown): void {
+  if (wanted === undefined || wanted === is) return
+  const problem = `its ${path} is ${is ?? 'not there'} and cannot become ${wanted}; delete it and add it anew`
+  throw new DpifError('UNSUPPORTED', `cannot ${attempt}: ${problem}`, { path, backend: 'ovs' })
+}
+
+/** What a port says of a tunnel that it does not have. */
+const none = { dstPort: undefined, gbp: false } as const
+
+function checkPids(pids: readonly number[]): void {
+  if (pids.length === 0) throw new TypeError('upcallPids: at least one; 0 is nowhere')
+  for (const pid of pids)
+    if (!Number.isInteger(pid) || pid < 0 || pid > 0xffffffff)
+      throw new RangeError(`upcallPids: ${pid}; port ids are from 0 to 4294967295`)
 }
 
 const types: readonly string[] = ['netdev', 'internal', ...tunnelTypes]

@@ -11,26 +11,30 @@ import type {
 import { DpifError } from '../../errors.js'
 import { messagesOf } from '../../netlink/reader.js'
 import { HEADER_SIZE } from '../../netlink/message.js'
-import { ovsHeader } from '../../ovs/family.js'
+import { commands, ovsHeader } from '../../ovs/family.js'
 import { packet as packetFamily } from '../../ovs/packet.js'
+import { vport as vportFamily } from '../../ovs/vport.js'
 import { Dispatch } from './dispatch.js'
-import type { FamilyId } from './family.js'
+import type { FamilyId, GroupId } from './family.js'
 import { KernelUpcall, kindOf } from './kernel-upcall.js'
 import { possibleProcessors } from './processors.js'
 
-// What the datapath has no flow for. Two ideas: nothing is read that nobody asked for, so the kernel's buffers are the only queue there is;
-// and the dispatch is taken over by those who ask for upcalls, and by nobody else (`dispatch.ts`).
+// What the datapath has no flow for. Three ideas: nothing is read that nobody asked for, so the kernel's buffers are the only queue there is;
+// the dispatch is taken over by those who ask for upcalls, and by nobody else (`dispatch.ts`); and with dispatch by port the same sockets
+// hear of ports that come, so that those of others are heard, too.
 
 /** The upcalls of one datapath, for one listener at a time. */
 export class KernelUpcalls implements UpcallControl {
   readonly #transport: Transport
   readonly #id: FamilyId
+  readonly #group: GroupId
   readonly #dpIfindex: number
   #stream: UpcallStream | undefined
 
-  constructor(transport: Transport, id: FamilyId, dpIfindex: number) {
+  constructor(transport: Transport, id: FamilyId, group: GroupId, dpIfindex: number) {
     this.#transport = transport
     this.#id = id
+    this.#group = group
     this.#dpIfindex = dpIfindex
   }
 
@@ -55,11 +59,17 @@ export class KernelUpcalls implements UpcallControl {
       )
     const stream = new UpcallStream({
       // Linux 6.1.192 refuses a port more port ids than there are processors; one beyond them would never be picked per CPU either.
-      listen: () =>
-        this.#transport.listen('generic', { sockets: Math.min(handlers, possibleProcessors()), buffer }),
+      listen: async () => {
+        const sockets = Math.min(handlers, possibleProcessors())
+        const groups = dispatch === 'per-cpu' ? [] : [await this.#group(vportFamily, vportFamily.name)]
+        return this.#transport.listen('generic', { sockets, buffer, groups })
+      },
       dispatch: new Dispatch(this.#transport, this.#id, this.#dpIfindex),
       wanted: dispatch,
-      family: () => this.#id(packetFamily),
+      families: async () => {
+        const [packets, vports] = await Promise.all([this.#id(packetFamily), this.#id(vportFamily)])
+        return { packets, vports }
+      },
       dpIfindex: this.#dpIfindex,
       ended: () => {
         this.#stream = undefined
@@ -78,15 +88,19 @@ interface StreamParts {
   readonly listen: () => Promise<Listener>
   readonly dispatch: Dispatch
   readonly wanted: UpcallDispatch | undefined
-  readonly family: () => Promise<number>
+  readonly families: () => Promise<FamilyNumbers>
   readonly dpIfindex: number
   readonly ended: () => void
 }
 
+interface FamilyNumbers {
+  readonly packets: number
+  readonly vports: number
+}
+
 /** What there is from the first moment to the last. */
-interface Begun extends UpcallRoute {
+interface Begun extends UpcallRoute, FamilyNumbers {
   readonly listener: Listener
-  readonly family: number
 }
 
 class UpcallStream implements Upcalls {
@@ -122,14 +136,14 @@ class UpcallStream implements Upcalls {
 
   async #takeOver(): Promise<Begun> {
     const { dispatch, wanted } = this.#parts
-    const family = await this.#parts.family()
+    const families = await this.#parts.families()
     const listener = await this.#parts.listen()
     const { pids } = listener
     try {
       const taken = await dispatch.take(pids, wanted)
       this.#lostBefore = await dispatch.lost()
       if (taken === 'per-vport') this.pidsOfPorts = pids
-      return { listener, family, dispatch: taken, handlers: pids.length, pid: pids[0] as number }
+      return { listener, ...families, dispatch: taken, handlers: pids.length, pid: pids[0] as number }
     } catch (error) {
       await listener.close()
       throw error
@@ -139,10 +153,10 @@ class UpcallStream implements Upcalls {
   async next(): Promise<IteratorResult<UpcallBatch>> {
     try {
       while (this.#ended === undefined) {
-        const { listener, family } = await this.#begin()
-        const { done, value: page } = await listener.next()
+        const begun = await this.#begin()
+        const { done, value: page } = await begun.listener.next()
         if (done) break
-        const upcalls = this.#read(page, family)
+        const upcalls = await this.#read(page, begun)
         const lost = await this.#countLost(page)
         if (upcalls.length > 0 || lost > 0n) return { done: false, value: { upcalls, lost } }
       }
@@ -156,16 +170,20 @@ class UpcallStream implements Upcalls {
     return this.return()
   }
 
-  #read({ bytes }: ListenPage, family: number): Upcall[] {
+  async #read({ bytes, overruns }: ListenPage, { packets, vports }: Begun): Promise<Upcall[]> {
     const upcalls: Upcall[] = []
+    // A port that came may be among what did not fit.
+    let ports = overruns > 0
     for (const { type, start, end } of messagesOf(bytes)) {
-      if (type !== family || end - start < HEADER_SIZE + ovsHeader.size) continue
+      if ((type !== packets && type !== vports) || end - start < HEADER_SIZE + ovsHeader.size) continue
       const { cmd, dpIfindex } = ovsHeader.take(bytes, start + HEADER_SIZE)
-      const kind = kindOf(cmd)
       // A flow of another datapath may name our socket.
-      if (kind === undefined || dpIfindex !== this.#parts.dpIfindex) continue
-      upcalls.push(new KernelUpcall(kind, bytes, start, end))
+      if (dpIfindex !== this.#parts.dpIfindex) continue
+      const kind = type === packets ? kindOf(cmd) : undefined
+      if (kind !== undefined) upcalls.push(new KernelUpcall(kind, bytes, start, end))
+      ports ||= type === vports && cmd === commands.NEW
     }
+    if (ports && this.pidsOfPorts !== undefined) await this.#parts.dispatch.adopt(this.pidsOfPorts)
     return upcalls
   }
 

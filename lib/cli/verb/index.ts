@@ -3,23 +3,31 @@ import { addDp } from './add-dp.js'
 import { addFlow } from './add-flow.js'
 import { addFlows } from './add-flows.js'
 import { addIf } from './add-if.js'
+import { ctDelLimits, ctGetLimits, ctSetLimits } from './ct-limits.js'
+import { ctStatsShow } from './ct-stats-show.js'
 import { delDp } from './del-dp.js'
 import { delFlow } from './del-flow.js'
 import { delFlows } from './del-flows.js'
 import { delIf } from './del-if.js'
 import { devices } from './devices.js'
+import { dumpConntrack } from './dump-conntrack.js'
 import { dumpDps } from './dump-dps.js'
 import { dumpFlows } from './dump-flows.js'
 import { eswitch } from './eswitch.js'
 import { explain } from './explain.js'
+import { flushConntrack } from './flush-conntrack.js'
 import { getFlow } from './get-flow.js'
 import { help } from './help.js'
+import { addMeter, delMeter, dumpMeters, meterFeatures, modMeter } from './meters.js'
 import { modFlow } from './mod-flow.js'
 import { modFlows } from './mod-flows.js'
+import { monitorPorts } from './monitor-ports.js'
 import { parseActionsVerb } from './parse-actions.js'
 import { parseFlow } from './parse-flow.js'
 import { preflightVerb } from './preflight.js'
+import { setIf } from './set-if.js'
 import { show } from './show.js'
+import { ctBkts, missingCtVerbs } from './userspace-tracker.js'
 
 /** Everything the command line can do, in the order help prints it. */
 export const verbs: readonly Verb[] = [
@@ -28,6 +36,8 @@ export const verbs: readonly Verb[] = [
   dumpDps,
   addIf,
   delIf,
+  setIf,
+  monitorPorts,
   show,
   addFlow,
   modFlow,
@@ -37,6 +47,19 @@ export const verbs: readonly Verb[] = [
   modFlows,
   delFlows,
   dumpFlows,
+  dumpConntrack,
+  flushConntrack,
+  ctStatsShow,
+  ctBkts,
+  ctSetLimits,
+  ctDelLimits,
+  ctGetLimits,
+  ...missingCtVerbs,
+  addMeter,
+  modMeter,
+  delMeter,
+  dumpMeters,
+  meterFeatures,
   explain,
   parseFlow,
   parseActionsVerb,

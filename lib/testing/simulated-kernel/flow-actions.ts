@@ -1,11 +1,12 @@
 import { be16, u32 } from '../../netlink/integers.js'
 import { payload, type Span, walk } from './attributes.js'
+import { readCt } from './conntrack.js'
 import { notSimulated, refuse } from './errors.js'
 import { attr, flowLayout as layout, isVlanType, keyAttributes } from './flow-key.js'
 
 // OVS_ACTION_ATTR_*, and the length of those that have a fixed one.
 // biome-ignore format: a table
-const action = { OUTPUT: 1, USERSPACE: 2, SET: 3, PUSH_VLAN: 4, POP_VLAN: 5, RECIRC: 7, HASH: 8, SET_MASKED: 11, TRUNC: 13, CT_CLEAR: 16, METER: 19, MAX: 23 }
+const action = { OUTPUT: 1, USERSPACE: 2, SET: 3, PUSH_VLAN: 4, POP_VLAN: 5, RECIRC: 7, HASH: 8, SET_MASKED: 11, TRUNC: 13, CT_CLEAR: 16, METER: 19, CT: 12, MAX: 23 }
 // biome-ignore format: a table
 const sizes: Readonly<Record<number, number>> = { 1: 4, 4: 4, 5: 0, 7: 4, 8: 8, 9: 8, 10: 2, 13: 4, 14: 12, 15: 0, 16: 0, 18: 0, 19: 4, 22: 12 }
 
@@ -39,6 +40,9 @@ export function validateActions(list: Span, key: Uint8Array): void {
         break
       case action.TRUNC:
         if (u32.take(span.bytes, span.start) < 14) refuse('EINVAL')
+        break
+      case action.CT:
+        readCt(span)
         break
       case action.RECIRC:
       case action.CT_CLEAR:

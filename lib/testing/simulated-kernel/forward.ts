@@ -4,6 +4,7 @@ import { Writer } from '../../netlink/writer.js'
 import { flowKey } from '../../ovs/key.js'
 import { packetCommands } from '../../ovs/packet.js'
 import { payload, type Span, walk } from './attributes.js'
+import { readCt } from './conntrack.js'
 import { Refusal } from './errors.js'
 import { readKey } from './flow-validity.js'
 import type { KernelFlow } from './flow-table.js'
@@ -60,11 +61,16 @@ export function carryOut(passage: Passage, key: Uint8Array, actions: Uint8Array)
   let next: number | undefined
   // Of the next output or upcall (action trunc).
   let cut: number | undefined
+  let dropped = false
   walk({ bytes: actions, start: 0, end: actions.length }, (id, span) => {
+    if (dropped) return
     if (id === RECIRC) next = u32.take(span.bytes, span.start)
     else if (id === TRUNC) cut = u32.take(span.bytes, span.start)
     else if (id === OUTPUT) output(passage, u32.take(span.bytes, span.start), cut)
-    else if (id === USERSPACE) {
+    else if (id === CT) {
+      const { commit, zone } = readCt(span)
+      if (commit) dropped = !state.connections.commit(passage.frame, zone)
+    } else if (id === USERSPACE) {
       const said = { cmd: packetCommands.ACTION, key, packet, ...userspaceOf(span, actions) }
       handOver(state, datapath, port, { ...said, ...(cut === undefined ? {} : { cut }) })
     }
@@ -96,6 +102,7 @@ function userspaceOf(userspace: Span, actions: Uint8Array) {
 const OUTPUT = 1
 const USERSPACE = 2
 const RECIRC = 7
+const CT = 12
 const TRUNC = 13
 
 function innermost(frame: FlowKey): FlowKey {

@@ -5,6 +5,7 @@ import { flags, HEADER_SIZE } from '../../netlink/message.js'
 import type { Message } from '../../netlink/reader.js'
 import { ovsHeader } from '../../ovs/family.js'
 import { parse, type Policy, type Span } from './attributes.js'
+import { ctLimitCommandsHere, ctLimitPolicy } from './conntrack.js'
 import { datapathCommands, datapathPolicy, dumpDatapaths, textOf } from './datapath.js'
 import { devlinkCommands, devlinkPolicy, dumpDevlinkPorts, dumpDevlinks } from './devlink.js'
 import { refuse } from './errors.js'
@@ -25,7 +26,7 @@ export interface CommandInput {
   readonly exclusive: boolean
   /** Answers; `write` is told the number of the family. */
   reply(write: (type: number) => Uint8Array): void
-  /** Answers only those who asked with NLM_F_ECHO. */
+  /** Tells those who have joined the family's group, and who asked with NLM_F_ECHO (ovs_notify()). */
   echo(write: (type: number) => Uint8Array): void
 }
 
@@ -66,6 +67,7 @@ const families: readonly FamilyTable[] = [
   { name: 'ovs_vport', id: 0x1c, version: 1, maxAttribute: 9, policy: vportPolicy, commands: vportCommands, dumps: { [GET]: dumpVports }, ...ovs },
   { name: 'ovs_packet', id: PACKET_FAMILY, version: 1, maxAttribute: 11, policy: packetPolicy, commands: packetCommandsHere, dumps: {}, isOvs: true, open: [] },
   { name: 'ovs_flow', id: 0x1e, version: 1, maxAttribute: 11, policy: flowPolicy, commands: flowCommands, dumps: { [GET]: dumpFlows }, ...ovs },
+  { name: 'ovs_ct_limit', id: 0x1f, version: 1, maxAttribute: 1, policy: ctLimitPolicy, commands: ctLimitCommandsHere, dumps: {}, ...ovs },
   { name: 'devlink', id: 0x15, version: 1, maxAttribute: 177, policy: devlinkPolicy, commands: devlinkCommands,
     dumps: { [DEVLINK_GET]: dumpDevlinks, [PORT_GET]: dumpDevlinkPorts }, open: [DEVLINK_GET, PORT_GET, INFO_GET] },
   { name: 'ethtool', id: 0x14, version: 1, maxAttribute: 5, policy: {}, commands: ethtoolCommands,
@@ -98,9 +100,21 @@ export class Generic {
       exclusive: (message.flags & (flags.CREATE | flags.EXCL)) !== 0,
       reply: (write) => reply(write(family.id)),
       echo: (write) => {
+        this.#tell(family, write)
         if (message.flags & flags.ECHO) reply(write(family.id))
       },
     })
+  }
+
+  /** Tells of something that nobody asked for. */
+  tell(name: string, write: (type: number) => Uint8Array): void {
+    const family = this.#families.find((family) => family.name === name)
+    if (family !== undefined) this.#tell(family, write)
+  }
+
+  #tell({ id }: FamilyTable, write: (type: number) => Uint8Array): void {
+    const { mailboxes } = this.#state
+    if (mailboxes.hasMembers('generic', groupOf(id))) mailboxes.multicast('generic', groupOf(id), write(id))
   }
 
   *dump(message: Message): Generator<Uint8Array> {
@@ -125,10 +139,16 @@ export class Generic {
         put(writer, 3, word(found.version))
         put(writer, 4, word('isOvs' in found ? 4 : 0))
         put(writer, 5, word(found.maxAttribute))
+        if ('isOvs' in found) {
+          controller.body.write(writer, { groups: [{ name: found.name, id: groupOf(found.id) }] })
+        }
       }),
     )
   }
 }
+
+/** The one multicast group of a family of openvswitch, which has its name. Like the others, what a kernel might have given. */
+const groupOf = (family: number): number => family - 0x10
 
 /** genlmsghdr, and what follows it. */
 function split({ bytes, start, end }: Span): { cmd: number; body: Span } {

@@ -12,6 +12,8 @@ import { codeOf, DpifError, errnoName } from '../../errors.js'
 import { u32 } from '../../netlink/integers.js'
 import { flags, HEADER_SIZE } from '../../netlink/message.js'
 import { type Message, messagesOf } from '../../netlink/reader.js'
+import { commands } from '../../ovs/family.js'
+import { ConnectionTable } from './conntrack.js'
 import { removeDatapath } from './datapath.js'
 import { type Device, type DeviceOptions, Devices } from './devices.js'
 import { dissect } from './dissect.js'
@@ -19,12 +21,15 @@ import { Refusal } from './errors.js'
 import { addEswitch, type EswitchOptions } from './eswitch.js'
 import { Generic } from './generic.js'
 import { Mailboxes } from './mailbox.js'
+import { Netfilter } from './netfilter.js'
 import { type Receipt, receive } from './receive.js'
+import type { Request } from './request.js'
 import { Route } from './route.js'
 import { type State, vportOf } from './state.js'
+import { writeVport } from './vport.js'
 
-// A kernel in TypeScript, as far as flows go: generic netlink with the families of openvswitch, and rtnetlink with ingress qdiscs
-// and flower filters. It answers bytes with bytes, says what Linux 6.1 says, and refuses what Linux refuses; what it does not
+// A kernel in TypeScript, as far as flows go: generic netlink with the families of openvswitch, rtnetlink with ingress qdiscs and flower
+// filters, and netfilter with tracked connections. It answers bytes with bytes, says what Linux 6.1 says, and refuses what Linux refuses; what it does not
 // imitate it refuses with a text that begins with `not simulated`.
 //
 // Two ideas: a Refusal is thrown wherever the kernel would return an errno, and caught in one place, here; and keys are byte
@@ -79,6 +84,7 @@ export class SimulatedKernel implements Transport {
   readonly #state: State
   readonly #generic: Generic
   readonly #route: Route
+  readonly #subsystems: Readonly<Record<Protocol, Subsystem>>
   readonly #faults = new Set<FaultRule>()
   #closed = false
 
@@ -94,11 +100,14 @@ export class SimulatedKernel implements Transport {
       datapaths: new Map(),
       eswitches: new Map(),
       mailboxes: new Mailboxes(),
+      connections: new ConnectionTable(),
       has,
       now,
     }
     this.#generic = new Generic(this.#state, privileged)
     this.#route = new Route(this.#state, privileged, new Set(unknownToFlower))
+    const netfilter = new Netfilter(this.#state, privileged)
+    this.#subsystems = { generic: this.#generic, route: this.#route, netfilter }
     // A device takes its port along, and a datapath's own device the whole datapath.
     this.#state.devices.leaving.push((device) => this.#detach(device))
   }
@@ -176,8 +185,7 @@ export class SimulatedKernel implements Transport {
     try {
       const fault = this.#faultOf(protocol, message)
       if (fault !== undefined) throw new Refusal(fault.errno, fault.text)
-      const source = protocol === 'generic' ? this.#generic.dump(message) : this.#route.dump(message)
-      for (const entry of source) {
+      for (const entry of this.#subsystems[protocol].dump(message)) {
         if (size + entry.length > PAGE_SIZE && size > 0) {
           yield* lent(concat(page))
           this.#checkOpen()
@@ -199,11 +207,11 @@ export class SimulatedKernel implements Transport {
   }
 
   async listen(
-    _protocol: Protocol,
-    { sockets = 1, buffer = 4 << 20 }: ListenOptions = {},
+    protocol: Protocol,
+    { sockets = 1, buffer = 4 << 20, groups = [] }: ListenOptions = {},
   ): Promise<Listener> {
     this.#checkOpen()
-    return this.#state.mailboxes.listen(sockets, buffer)
+    return this.#state.mailboxes.listen(sockets, buffer, protocol, groups)
   }
 
   async close(): Promise<void> {
@@ -228,8 +236,7 @@ export class SimulatedKernel implements Transport {
       reply: lost === undefined ? reply : () => {},
     }
     try {
-      if (protocol === 'generic') this.#generic.handle(request)
-      else this.#route.handle(request)
+      this.#subsystems[protocol].handle(request)
     } catch (error) {
       if (!(error instanceof Refusal)) throw error
       const { errno, text, offset } = error
@@ -250,8 +257,10 @@ export class SimulatedKernel implements Transport {
   #detach(device: Device): void {
     const port = vportOf(this.#state, device.ifindex)
     if (port === undefined) return
-    if (port.number === 0) removeDatapath(this.#state, port.datapath)
-    else port.datapath.ports.delete(port.number)
+    if (port.number === 0) return removeDatapath(this.#state, port.datapath)
+    // dp_detach_port_notify(), net/openvswitch/dp_notify.c
+    this.#generic.tell('ovs_vport', (family) => writeVport(family, 0, commands.DEL, port))
+    port.datapath.ports.delete(port.number)
   }
 
   #device(name: string): Device {
@@ -264,6 +273,12 @@ export class SimulatedKernel implements Transport {
     if (this.#closed)
       throw new DpifError('CLOSED', 'cannot use a transport that was closed; open another one')
   }
+}
+
+/** What answers the messages of a protocol. */
+interface Subsystem {
+  handle(request: Request): void
+  dump(message: Message): Iterable<Uint8Array>
 }
 
 /** Types below are control messages (NLMSG_MIN_TYPE). */

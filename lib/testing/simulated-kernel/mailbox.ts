@@ -1,4 +1,4 @@
-import type { Listener, ListenPage } from '../../../types/transport.js'
+import type { Listener, ListenPage, Protocol } from '../../../types/transport.js'
 import { DpifError } from '../../errors.js'
 
 /** What a message costs a receive buffer beside its bytes: about what an skb does. */
@@ -56,17 +56,46 @@ class Mailbox {
 export class Mailboxes {
   readonly #listeners = new Set<SimulatedListener>()
   readonly #boxes = new Map<number, { readonly box: Mailbox; readonly owner: SimulatedListener }>()
+  /** Port ids of those that have joined a multicast group, by what {@link groupName} makes of it. */
+  readonly #members = new Map<string, Set<number>>()
   #next = 4242
 
-  listen(sockets: number, buffer: number): SimulatedListener {
+  listen(
+    sockets: number,
+    buffer: number,
+    protocol: Protocol = 'generic',
+    groups: readonly number[] = [],
+  ): SimulatedListener {
     const boxes = Array.from({ length: sockets }, () => new Mailbox(this.#next++, buffer))
+    const members = groups.map((group) => this.#membersOf(protocol, group))
     const listener = new SimulatedListener(boxes, () => {
-      for (const { pid } of boxes) this.#boxes.delete(pid)
+      for (const { pid } of boxes) {
+        this.#boxes.delete(pid)
+        for (const pids of members) pids.delete(pid)
+      }
       this.#listeners.delete(listener)
     })
+    for (const pids of members) pids.add(boxes[0]?.pid ?? 0)
     this.#listeners.add(listener)
     for (const box of boxes) this.#boxes.set(box.pid, { box, owner: listener })
     return listener
+  }
+
+  #membersOf(protocol: Protocol, group: number): Set<number> {
+    const name = groupName(protocol, group)
+    const members = this.#members.get(name) ?? new Set()
+    this.#members.set(name, members)
+    return members
+  }
+
+  /** Whether anybody has joined a group. */
+  hasMembers(protocol: Protocol, group: number): boolean {
+    return (this.#members.get(groupName(protocol, group))?.size ?? 0) > 0
+  }
+
+  /** Sends to all that have joined a group, as far as it fits. */
+  multicast(protocol: Protocol, group: number, message: Uint8Array): void {
+    for (const pid of this.#members.get(groupName(protocol, group)) ?? []) this.deliver(pid, message)
   }
 
   /** Sends to a socket; false when there is none or it is full. */
@@ -82,6 +111,8 @@ export class Mailboxes {
     for (const listener of this.#listeners) await listener.close()
   }
 }
+
+const groupName = (protocol: Protocol, group: number): string => `${protocol} ${group}`
 
 /** Sockets that are read together, as the addon does it. */
 export class SimulatedListener implements Listener {

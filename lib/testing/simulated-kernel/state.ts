@@ -1,3 +1,4 @@
+import type { ConnectionTable } from './conntrack.js'
 import type { Device, Devices } from './devices.js'
 import type { Eswitch } from './eswitch.js'
 import type { FlowTable } from './flow-table.js'
@@ -42,6 +43,7 @@ export interface State {
   /** Whether a module can be loaded, or is there. */
   has(module: string): boolean
   readonly mailboxes: Mailboxes
+  readonly connections: ConnectionTable
   /** CLOCK_MONOTONIC in milliseconds. */
   now(): number
 }

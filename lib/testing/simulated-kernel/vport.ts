@@ -121,7 +121,8 @@ function find(state: State, attributes: ReturnType<typeof parse>, dpIfindex: num
   return datapathOf(state, dpIfindex).ports.get(number) ?? refuse('ENODEV')
 }
 
-function writeVport(type: number, flags: number, cmd: number, port: Vport): Uint8Array {
+/** A port as the kernel tells of it. */
+export function writeVport(type: number, flags: number, cmd: number, port: Vport): Uint8Array {
   const { number, device, datapath, upcallPids, rx, tx } = port
   // Whoever does not know of several is told of one (ovs_vport_get_upcall_portids()).
   const told = datapath.userFeatures & datapathFeatures.vportPids.bit ? upcallPids : upcallPids.slice(0, 1)
