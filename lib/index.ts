@@ -1,10 +1,12 @@
 export type * from '../types/index.js'
 export { DpifError, errorCodes } from './errors.js'
 export {
+  changeDatapath,
   createDatapath,
   deleteDatapath,
   eswitches,
   type KernelOptions,
+  kernelFeatures,
   listDatapaths,
   listDevices,
   type OpenOptions,
