@@ -13,10 +13,12 @@ export {
   timeoutPolicyName,
 } from './netfilter/index.js'
 export {
+  changeDatapath,
   createDatapath,
   deleteDatapath,
   eswitches,
   type KernelOptions,
+  kernelFeatures,
   listDatapaths,
   listDevices,
   openConntrack,

@@ -1,8 +1,9 @@
 import type { Eswitch, EswitchMode, NetDevice, Preflight } from '../types/device.js'
 import type { OpenConntrack } from '../types/conntrack.js'
 import type { Dpif, Language } from '../types/dpif.js'
+import type { KernelFeature } from '../types/feature.js'
 import type { Policy } from '../types/policy.js'
-import type { Datapath } from '../types/port.js'
+import type { Datapath, DatapathSettings } from '../types/port.js'
 import type { Transport } from '../types/transport.js'
 import { KernelConntrack } from './backend/conntrack/index.js'
 import { Meters } from './backend/meters.js'
@@ -16,9 +17,11 @@ import { OvsBackend } from './backend/ovs/flows.js'
 import { KernelMeters } from './backend/ovs/meters.js'
 import { KernelPortChanges } from './backend/ovs/port-changes.js'
 import { Ports } from './backend/ovs/ports.js'
+import { probeOpenvswitch } from './backend/ovs/probe.js'
 import { KernelUpcalls } from './backend/ovs/upcalls.js'
 import { TcBackend } from './backend/tc/flows.js'
 import { Polices } from './backend/tc/meters.js'
+import { probeTc } from './backend/tc/probe.js'
 import { DpifProvider } from './dpif/dpif.js'
 import { ParsedUfid } from './ovs/ufid.js'
 import { identify, inputFailure, viewOf } from './ovs/view.js'
@@ -129,9 +132,64 @@ export function listDatapaths(kernel: KernelOptions = {}): Promise<Datapath[]> {
   return withDatapaths(kernel, (datapaths) => datapaths.list())
 }
 
-/** Makes a datapath, with an internal port 0 of the same name. Rejects with EXISTS or NO_PRIVILEGE. */
-export function createDatapath(name: string, kernel: KernelOptions = {}): Promise<Datapath> {
-  return withDatapaths(kernel, (datapaths) => datapaths.create(name))
+/**
+ * Makes a datapath, with an internal port 0 of the same name. Without `features` it has `tcRecircSharing`, where the kernel can, so that TC
+ * takes flows that recirculate; with them it has what they say.
+ *
+ * ```ts
+ * await createDatapath('dp0', { features: [], masksCacheSize: 1024 })
+ * ```
+ *
+ * Rejects with EXISTS, NO_PRIVILEGE, UNSUPPORTED or INVALID for settings this kernel does not have, and with a TypeError or a RangeError on
+ * what is none.
+ */
+export function createDatapath(
+  name: string,
+  { features, masksCacheSize, ...kernel }: KernelOptions & DatapathSettings = {},
+): Promise<Datapath> {
+  return withDatapaths(kernel, (datapaths) => datapaths.create(name, settings(features, masksCacheSize)))
+}
+
+/**
+ * Changes a datapath, whoever runs it, and answers how it is then. What is left out stays as it is. The kernel takes all features at once,
+ * so what another process switches at the same moment may be lost.
+ *
+ * Rejects with NO_DATAPATH, and as `createDatapath` does.
+ */
+export function changeDatapath(
+  name: string,
+  { features, masksCacheSize, ...kernel }: KernelOptions & DatapathSettings,
+): Promise<Datapath> {
+  return withDatapaths(kernel, (datapaths) => datapaths.change(name, settings(features, masksCacheSize)))
+}
+
+function settings(
+  features: DatapathSettings['features'],
+  masksCacheSize: number | undefined,
+): DatapathSettings {
+  return {
+    ...(features === undefined ? {} : { features }),
+    ...(masksCacheSize === undefined ? {} : { masksCacheSize }),
+  }
+}
+
+/**
+ * What the kernel has of what openvswitch and TC flower learned over the years. It is asked on demand and by nobody else. Of openvswitch
+ * by changing flows that are not there, so that nothing is written and no packet sent; of TC by filters on `lo`, in a chain
+ * nothing leads to, which are taken away at once.
+ *
+ * ```ts
+ * const features = await kernelFeatures('dp0')
+ * if (!features.some(({ name, present }) => name === 'ctNat' && present)) console.log('no NAT here')
+ * ```
+ *
+ * Rejects with NO_DATAPATH, NO_PRIVILEGE, NO_MODULE or ADDON_MISSING.
+ */
+export function kernelFeatures(datapath: string, kernel: KernelOptions = {}): Promise<KernelFeature[]> {
+  return withKernel(kernel, async (transport, id) => {
+    const { ifindex } = await new Datapaths(transport, id).get(datapath)
+    return [...(await probeOpenvswitch(transport, id, ifindex)), ...(await probeTc(transport))]
+  })
 }
 
 /**

@@ -286,7 +286,6 @@ const without: readonly (readonly [name: string, reason: string, since?: string]
   ['OVS_VPORT_ATTR_NETNSID',              'only told of a device in another namespace; kept as unknown'],
   ['OVS_VPORT_ATTR_UPCALL_STATS',         'counts upcalls; kept as unknown', '6.3'],
   ['OVS_PACKET_ATTR_UNUSED*',             'were taken once, and mean nothing'],
-  ['OVS_FLOW_ATTR_PROBE',                 'keeps the log quiet about flows that only try what the kernel can; none are put'],
   ['OVS_KEY_ATTR_TUNNEL_INFO',            'inside the kernel only (#ifdef __KERNEL__)'],
   ['CTA_*_PAD',                           'alignment; says nothing'],
   ['CTA_PROTOINFO_DCCP*',                 'how far a connection of DCCP is; kept as unknown'],

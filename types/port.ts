@@ -71,6 +71,14 @@ export interface Datapath {
   readonly masksCacheSize?: number
 }
 
+/** What a datapath is made with, or is changed to. */
+export interface DatapathSettings {
+  /** All that is to be switched on; the others are off. */
+  readonly features?: readonly DatapathFeature[]
+  /** Entries of the mask cache on each processor: 0 for none, or a power of two (Linux 5.10; up to 4096 on most kernels). */
+  readonly masksCacheSize?: number
+}
+
 export interface DatapathStats {
   readonly hit: bigint
   readonly missed: bigint

@@ -54,9 +54,9 @@ export interface Upcall {
   readonly hash: bigint | undefined
 }
 
-/** What was waiting, in one crossing from the kernel. */
+/** What was waiting. Many batches may come out of one crossing from the kernel. */
 export interface UpcallBatch {
-  /** In the order of each socket. Empty when there is only a loss to tell of. */
+  /** In the order of each socket, 256 at most, so that answering them holds nobody up. Empty when there is only a loss to tell of. */
   readonly upcalls: readonly Upcall[]
   /**
    * Packets the datapath could not hand over since the last batch. The kernel is asked whenever a socket has overflowed, until what

@@ -11,6 +11,8 @@ export interface Io {
   readonly now?: () => number
   /** Whether somebody watches stderr, so that long work shows how far it is. */
   readonly isTTY?: boolean
+  /** Has `stop` called when somebody wants work without an end to end; answers what takes that back. */
+  readonly onInterrupt?: (stop: () => void) => () => void
 }
 
 /**

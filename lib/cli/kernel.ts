@@ -1,12 +1,17 @@
 import {
+  changeDatapath,
   createDatapath,
   type Datapath,
+  type DatapathFeature,
+  type DatapathSettings,
   deleteDatapath,
   type Dpif,
   type Eswitch,
   type EswitchMode,
   eswitches,
+  type KernelFeature,
   type KernelOptions,
+  kernelFeatures,
   listDatapaths,
   listDevices,
   NativeTransport,
@@ -33,8 +38,18 @@ export class Kernel {
     return listDatapaths(this.#options)
   }
 
-  create(name: string): Promise<Datapath> {
-    return fromInput(() => createDatapath(plainName(name), this.#options))
+  /** `features` as the command line names them, with commas between; those of the library when left out. */
+  create(name: string, features?: string): Promise<Datapath> {
+    const wanted = features === undefined ? {} : { features: words(features) as DatapathFeature[] }
+    return fromInput(() => createDatapath(plainName(name), { ...wanted, ...this.#options }))
+  }
+
+  change(name: string, settings: DatapathSettings): Promise<Datapath> {
+    return fromInput(() => changeDatapath(plainName(name), { ...settings, ...this.#options }))
+  }
+
+  features(datapath: string): Promise<KernelFeature[]> {
+    return kernelFeatures(plainName(datapath), this.#options)
   }
 
   delete(name: string): Promise<void> {
@@ -87,6 +102,18 @@ export class Kernel {
     return { datapath: only, rest: args }
   }
 
+  /** The datapath of that name; fails naming those there are. */
+  async named(name: string): Promise<Datapath> {
+    const all = await this.list()
+    const wanted = plainName(name)
+    const found = all.find((datapath) => datapath.name === wanted)
+    if (found !== undefined) return found
+    throw notFound(
+      name,
+      all.map((datapath) => datapath.name),
+    )
+  }
+
   async close(): Promise<void> {
     await this.#own?.close()
   }
@@ -105,6 +132,8 @@ export function plainName(name: string): string {
     throw new CliError(`there are no datapaths of type '${type}' in the kernel, only system`)
   return plain
 }
+
+const words = (list: string): string[] => list.split(',').filter((word) => word !== '')
 
 function notFound(name: string, names: readonly string[]): CliError {
   const known = names.length === 0 ? 'no datapaths exist' : `there is ${[...names].sort().join(', ')}`

@@ -103,9 +103,19 @@ async function main(): Promise<void> {
   const { stdout, stderr, stdin } = process
   // Nobody left to be told is no reason to fail.
   stderr.on('error', () => {})
-  process.exitCode = await run(process.argv.slice(2), { stdout, stderr, stdin, isTTY: stderr.isTTY === true })
+  const io = { stdout, stderr, stdin, isTTY: stderr.isTTY === true, onInterrupt }
+  process.exitCode = await run(process.argv.slice(2), io)
   // Only a call to the kernel that outlived --timeout still holds the process now.
   setTimeout(() => process.exit(), 500).unref()
+}
+
+const signals = ['SIGINT', 'SIGTERM'] as const
+
+function onInterrupt(stop: () => void): () => void {
+  for (const signal of signals) process.once(signal, stop)
+  return () => {
+    for (const signal of signals) process.off(signal, stop)
+  }
 }
 
 /** Whether this file was started, by its name or through the link npm makes, rather than imported. */

@@ -21,6 +21,8 @@ export const optionRows = {
   clear:        { type: 'boolean', everywhere: true, text: 'counters start again at 0' },
   'may-create': { type: 'boolean', everywhere: true, text: 'create the flow if it is not there' },
   policy:       { type: 'string', argument: 'NAME', text: 'where flows go: prefer-tc (default), kernel-only, tc-only, by-port:PORT=POLICY,…; prefer-tc and tc-only take :skip_sw or :skip_hw' },
+  features:     { type: 'string', argument: 'LIST', text: 'what a new datapath has: unaligned, vportPids, tcRecircSharing, dispatchUpcallPerCpu, with commas between; tcRecircSharing where the kernel can when left out' },
+  count:        { type: 'string', argument: 'N', text: 'end after that many' },
   json:         { type: 'boolean', text: 'one JSON document instead of lines' },
   'read-only':  { type: 'boolean', everywhere: true, text: 'refuse verbs that change anything' },
   timeout:      { type: 'string', short: 't', argument: 'SECONDS', everywhere: true, text: 'give up after that long' },
@@ -42,6 +44,8 @@ export interface Options {
   readonly clear: boolean
   readonly mayCreate: boolean
   readonly policy?: string
+  readonly features?: string
+  readonly count?: number
   readonly json: boolean
   readonly readOnly: boolean
   readonly timeoutMs?: number
@@ -70,6 +74,8 @@ export function parseOptions(argv: readonly string[]): { options: Options; words
     clear: given.has('clear'),
     mayCreate: given.has('may-create'),
     ...(typeof values.policy === 'string' ? { policy: values.policy } : {}),
+    ...(typeof values.features === 'string' ? { features: values.features } : {}),
+    ...(typeof values.count === 'string' ? { count: wholeNumber(values.count) } : {}),
     json: given.has('json'),
     readOnly: given.has('read-only'),
     ...(typeof values.timeout === 'string' ? { timeoutMs: milliseconds(values.timeout) } : {}),
@@ -82,7 +88,12 @@ export function parseOptions(argv: readonly string[]): { options: Options; words
 
 function split(argv: readonly string[]) {
   try {
-    return parseArgs({ args: [...argv], options: optionRows, allowPositionals: true, tokens: true })
+    return parseArgs({
+      args: argv.filter((word) => !logging.test(word)),
+      options: optionRows,
+      allowPositionals: true,
+      tokens: true,
+    })
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
     if (code?.startsWith('ERR_PARSE_ARGS') !== true) throw error
@@ -90,6 +101,16 @@ function split(argv: readonly string[]) {
     const sentence = message.replace(/\. .*/s, '')
     throw new CliError(`${sentence.charAt(0).toLowerCase()}${sentence.slice(1)}; use --help for help`)
   }
+}
+
+/** How ovs-dpctl is told what to log, and where. Nothing is logged here. */
+const logging = /^(-v[^=-].*|--verbose=.*|--log-file(=.*)?|--syslog-(method|target)=.*)$/s
+
+function wholeNumber(text: string): number {
+  const value = Number(text)
+  if (!/^\d+$/.test(text) || value < 1 || !Number.isSafeInteger(value))
+    throw new CliError(`'${text}' is not a whole number above 0`)
+  return value
 }
 
 function milliseconds(seconds: string): number {

@@ -20,6 +20,7 @@ export interface FlowBody {
   readonly tcpFlags?: number
   readonly used?: bigint
   readonly clear?: true
+  readonly probe?: true
   readonly mask?: FlowKey
   readonly ufid?: Uint8Array
   readonly ufidFlags?: number
@@ -49,5 +50,6 @@ export const flow: Family<OvsHeader, FlowBody> & { readonly body: AttributeSet<F
     tcpFlags: { uapi: 'OVS_FLOW_ATTR_TCP_FLAGS', id: 4, codec: u8, doc: 'OR of the TCP flags seen.' },
     used: { uapi: 'OVS_FLOW_ATTR_USED', id: 5, codec: u64, doc: 'Last use, in ms on CLOCK_MONOTONIC.' },
     clear: { uapi: 'OVS_FLOW_ATTR_CLEAR', id: 6, codec: flag, doc: 'Set the counters back; only SET listens.' },
+    probe: { uapi: 'OVS_FLOW_ATTR_PROBE', id: 8, codec: flag, since: '4.0', doc: 'Keeps the log quiet.' },
   }),
 }

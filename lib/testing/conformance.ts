@@ -2,6 +2,7 @@ import type { Transport } from '../../types/transport.js'
 import { batchCases } from './conformance/batch.js'
 import { chainCases } from './conformance/chains.js'
 import { conntrackCases } from './conformance/conntrack.js'
+import { datapathCases } from './conformance/datapath.js'
 import { type Case, Lab } from './conformance/lab.js'
 import { dumpCases } from './conformance/dump.js'
 import { foreignCases } from './conformance/foreign.js'
@@ -73,6 +74,7 @@ export interface ConformanceCase {
 }
 
 const groups: readonly (readonly Case[])[] = [
+  datapathCases,
   putCases,
   statsCases,
   sampleCases,

@@ -109,6 +109,8 @@ class UpcallStream implements Upcalls {
   #ended: Promise<void> | undefined
   /** With dispatch by port: where those go that are added from now on. */
   pidsOfPorts: readonly number[] | undefined
+  /** What was read and is not handed over yet. */
+  #left: readonly Upcall[] = []
   /** A socket has overflowed and has not been read empty since. */
   #flooded = false
   #lostBefore = 0n
@@ -153,12 +155,13 @@ class UpcallStream implements Upcalls {
   async next(): Promise<IteratorResult<UpcallBatch>> {
     try {
       while (this.#ended === undefined) {
+        if (this.#left.length > 0) return { done: false, value: { upcalls: this.#some(), lost: 0n } }
         const begun = await this.#begin()
         const { done, value: page } = await begun.listener.next()
         if (done) break
-        const upcalls = await this.#read(page, begun)
+        this.#left = await this.#read(page, begun)
         const lost = await this.#countLost(page)
-        if (upcalls.length > 0 || lost > 0n) return { done: false, value: { upcalls, lost } }
+        if (this.#left.length > 0 || lost > 0n) return { done: false, value: { upcalls: this.#some(), lost } }
       }
     } catch (error) {
       // Whoever ends it meanwhile is not told of what that broke.
@@ -168,6 +171,13 @@ class UpcallStream implements Upcalls {
       }
     }
     return this.return()
+  }
+
+  /** As many as can be answered without holding up everybody else: a page may hold thousands. */
+  #some(): readonly Upcall[] {
+    const some = this.#left.slice(0, BATCH)
+    this.#left = this.#left.slice(BATCH)
+    return some
   }
 
   async #read({ bytes, overruns }: ListenPage, { packets, vports }: Begun): Promise<Upcall[]> {
@@ -200,6 +210,7 @@ class UpcallStream implements Upcalls {
 
   async return(): Promise<IteratorResult<UpcallBatch>> {
     this.#ended ??= this.#end()
+    this.#left = []
     await this.#ended
     return { done: true, value: undefined }
   }
@@ -227,6 +238,8 @@ class UpcallStream implements Upcalls {
 
 const dispatches: readonly UpcallDispatch[] = ['per-cpu', 'per-vport']
 const MAX_HANDLERS = 64
+/** A batch is handled in one go, key by key and flow by flow. */
+const BATCH = 256
 const LEAST_BUFFER = 4096
 const LARGEST_BUFFER = 1 << 30
 

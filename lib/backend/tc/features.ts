@@ -29,6 +29,11 @@ export class Features implements Supports {
     return (this.#found ?? linux61).has(feature)
   }
 
+  /** Whether a kernel was asked, and could answer. */
+  get isFound(): boolean {
+    return this.#found !== undefined
+  }
+
   /** Whether somebody wanted to know what is not known; then it is to be found out on this port. */
   isMissing(ifindex: number): boolean {
     if (this.#found !== undefined || !this.#isAsked || ifindex === this.#barred) return false

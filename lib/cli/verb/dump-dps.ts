@@ -8,7 +8,7 @@ export const dumpDps: Verb = {
   options: ['json'],
   takes: [0, 0],
   writes: false,
-  json: '[{ name, ifindex, masksCacheSize?, stats?: { hit, missed, lost, flows, maskHit?, masks?, cacheHit? } }, …]',
+  json: '[{ name, ifindex, features: [FEATURE, …], masksCacheSize?, stats?: { hit, missed, lost, flows, maskHit?, masks?, cacheHit? } }, …]',
   run: async ({ kernel, out, options }) => {
     const datapaths = (await kernel.list()).sort((a, b) => (a.name < b.name ? -1 : 1))
     if (options.json) return out.line(toJson(datapaths))

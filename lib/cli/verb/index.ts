@@ -5,6 +5,9 @@ import { addFlows } from './add-flows.js'
 import { addIf } from './add-if.js'
 import { ctDelLimits, ctGetLimits, ctSetLimits } from './ct-limits.js'
 import { ctStatsShow } from './ct-stats-show.js'
+import { cacheGetSize } from './cache-get-size.js'
+import { cacheSetSize } from './cache-set-size.js'
+import { completion } from './completion.js'
 import { delDp } from './del-dp.js'
 import { delFlow } from './del-flow.js'
 import { delFlows } from './del-flows.js'
@@ -22,12 +25,17 @@ import { addMeter, delMeter, dumpMeters, meterFeatures, modMeter } from './meter
 import { modFlow } from './mod-flow.js'
 import { modFlows } from './mod-flows.js'
 import { monitorPorts } from './monitor-ports.js'
+import { features } from './features.js'
+import { listCommands } from './list-commands.js'
+import { normalizeActions } from './normalize-actions.js'
 import { parseActionsVerb } from './parse-actions.js'
 import { parseFlow } from './parse-flow.js'
 import { preflightVerb } from './preflight.js'
 import { setIf } from './set-if.js'
 import { show } from './show.js'
 import { ctBkts, missingCtVerbs } from './userspace-tracker.js'
+import { upcalls } from './upcalls.js'
+import { userspaceOnly } from './userspace-only.js'
 
 /** Everything the command line can do, in the order help prints it. */
 export const verbs: readonly Verb[] = [
@@ -60,11 +68,19 @@ export const verbs: readonly Verb[] = [
   delMeter,
   dumpMeters,
   meterFeatures,
+  cacheGetSize,
+  cacheSetSize,
+  upcalls,
   explain,
   parseFlow,
   parseActionsVerb,
+  normalizeActions,
+  features,
   devices,
   eswitch,
   preflightVerb,
+  ...userspaceOnly,
+  completion,
+  listCommands,
   help,
 ]

@@ -3,6 +3,7 @@ import { CliError } from '../error.js'
 import { toJson } from '../json.js'
 import { plainName } from '../kernel.js'
 import type { Verb } from '../verb.js'
+import { cacheLines } from './cache-get-size.js'
 
 export const show: Verb = {
   name: 'show',
@@ -11,7 +12,7 @@ export const show: Verb = {
   options: ['statistics', 'json'],
   takes: [0, Number.POSITIVE_INFINITY],
   writes: false,
-  json: `[{ name, ifindex, masksCacheSize?, stats?: { hit, missed, lost, flows, maskHit?, masks?, cacheHit? },
+  json: `[{ name, ifindex, features: [FEATURE, …], masksCacheSize?, stats?: { hit, missed, lost, flows, maskHit?, masks?, cacheHit? },
   ports: [{ number, name, type, tunnel?: { dstPort?, gbp? }, layer3?, ifindex, switchId?, portName?, stats?: { rxPackets,
   txPackets, rxBytes, txBytes, rxErrors, txErrors, rxDropped, txDropped } }, …] }, …]`,
   run: async ({ args, kernel, out, options, fail }) => {
@@ -52,10 +53,7 @@ function* lines({ name, stats, masksCacheSize }: Datapath, ports: readonly Port[
       yield `  cache: hit:${cacheHit} hit-rate:${(ratio(cacheHit, packets) * 100).toFixed(2)}%`
     }
   }
-  if (masksCacheSize !== undefined) {
-    yield '  caches:'
-    yield `    masks-cache: size:${masksCacheSize}`
-  }
+  yield* cacheLines(masksCacheSize)
   for (const port of ports) {
     yield `  port ${port.number}: ${port.name}${port.type === 'netdev' ? '' : ` (${kindOf(port)})`}`
     if (counters) yield* statsLines(port.stats)

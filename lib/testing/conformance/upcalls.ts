@@ -37,6 +37,30 @@ const wrong: readonly UpcallOptions[] = [
 ]
 
 export const upcallCases: readonly Case[] = [
+  {
+    name: 'however many packets wait, a batch is as large as can be answered at once, and none is missed',
+    run: async (lab) => {
+      const dpif = await lab.only('ovs')
+      const upcalls = dpif.upcalls()
+      await upcalls.start()
+      const COUNT = 700
+      await lab.send(lab.ports[0], lab.frame(), COUNT)
+      const frame = Buffer.from(lab.frame())
+      const sizes: number[] = []
+      let found = 0
+      while (found < COUNT) {
+        const { value } = await upcalls.next()
+        assert.equal(value.lost, 0n)
+        sizes.push(value.upcalls.length)
+        found += value.upcalls.filter(({ packet }: Upcall) =>
+          frame.subarray(0, packet.length).equals(packet),
+        ).length
+      }
+      assert.equal(found, COUNT)
+      assert(Math.max(...sizes) <= 256, `batches of ${sizes.join(', ')}`)
+      await upcalls.return()
+    },
+  },
   ...dispatches.flatMap((dispatch): Case[] => [
     {
       name: `a packet without a flow is handed over ${dispatch}, and its key can be put as it came`,

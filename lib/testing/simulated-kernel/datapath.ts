@@ -101,7 +101,9 @@ function changes(attributes: ReturnType<typeof parse>) {
   if (userFeatures & ~KNOWN_FEATURES) refuse('EOPNOTSUPP')
   const size = attributes.get(attr.MASKS_CACHE_SIZE)
   const masksCacheSize = size === undefined ? undefined : u32.take(size.bytes, size.start)
-  if (masksCacheSize && (masksCacheSize & (masksCacheSize - 1)) !== 0) refuse('EINVAL')
+  // A power of two that fits in a page of every processor (tbl_mask_cache_alloc()).
+  if (masksCacheSize && ((masksCacheSize & (masksCacheSize - 1)) !== 0 || masksCacheSize > 4096))
+    refuse('EINVAL')
   // Passed over unless the dispatch is by processor (ovs_dp_change()).
   const perCpu = (userFeatures & datapathFeatures.dispatchUpcallPerCpu.bit) !== 0
   const pids = perCpu ? attributes.get(attr.PER_CPU_PIDS) : undefined
