@@ -1,6 +1,6 @@
 import type { FlowView } from './backend.js'
 import type { Failure } from './errors.js'
-import type { FlowId, FlowKey, Ufid } from './flow.js'
+import type { FlowId, FlowKey, FlowStats, Ufid } from './flow.js'
 import type {
   BackendName,
   CounterPage,
@@ -16,7 +16,7 @@ import type {
   PutOp,
 } from './op.js'
 import type { DumpMetersOptions, Meter, MeterFeatures, MeterSpec, SetMeterOptions } from './meter.js'
-import type { Placement } from './policy.js'
+import type { Placement, Policy, RemovalCause } from './policy.js'
 import type { Conntrack } from './conntrack.js'
 import type {
   AddPortOptions,
@@ -99,8 +99,51 @@ export interface Dpif extends AsyncDisposable {
    * for await (const page of dpif.sweep())
    *   for (let i = 0; i < page.count; i++) total += page.packets[i]
    * ```
+   *
+   * With `idleMs` only the flows that no packet has hit for so long; see `expire`, which also deletes them.
    */
-  sweep(): AsyncIterableIterator<CounterPage>
+  sweep(options?: SweepOptions): AsyncIterableIterator<CounterPage>
+
+  /** The policy that is in force. */
+  readonly policy: Policy
+  /** From now on puts are asked about with this policy. Flows that live stay where they are until they are put again or `replace`d. */
+  setPolicy(policy: Policy): void
+
+  /**
+   * Asks the policy again about every flow that lives, and moves those it wants elsewhere, the fastest first: after `setPolicy`, when a
+   * device has come, or when refusals have become pointless to fear. Pulls: moves are made as the iterator is asked, a batch each time,
+   * and it ends when there is nothing left to move.
+   *
+   * A move makes the new copy before the old one goes, and what both counted is added up; one that fails leaves the flow where it was.
+   *
+   * ```ts
+   * dpif.setPolicy(elephants({ packetsPerSecond: 1000 }))
+   * for await (const { looked, moved, left } of dpif.replace({ movesPerSecond: 500 })) console.log(looked, moved, left)
+   * ```
+   */
+  replace(options?: ReplaceOptions): AsyncIterableIterator<ReplaceProgress>
+
+  /**
+   * Measures flows, and keeps the most worthy where the policy wants them: one pass each time it is asked, not before `everyMs` after the
+   * last. Where there is no room the fastest that wait change places with the slowest that are in, if they are `ratio` times as fast, and
+   * no flow moves again before `restMs`. With steady rates it comes to rest.
+   */
+  rebalance(options?: RebalanceOptions): AsyncIterableIterator<RebalancePass>
+
+  /**
+   * Deletes flows that no packet has hit for `idleMs` and tells of them, one list for each look, not before `everyMs` after the last. Never
+   * ends by itself. A flow is deleted only when two looks have found it idle, so that late counters of a device are not taken for
+   * idleness, and its last counters are told.
+   *
+   * ```ts
+   * for await (const expired of dpif.expire({ idleMs: 10_000 }))
+   *   for (const { ufid, stats } of expired) account(ufid, stats)
+   * ```
+   */
+  expire(options: ExpireOptions): AsyncIterableIterator<readonly ExpiredFlow[]>
+
+  /** What is not as it should be: orphans, duplicates, shadows, leftovers. Changes nothing. */
+  audit(): AsyncIterableIterator<AuditFinding>
 
   /**
    * Deletes every flow of the datapath in openvswitch, and the filters of ours in TC with the qdiscs this object made. Filters and
@@ -173,8 +216,115 @@ export interface Dpif extends AsyncDisposable {
   dumpMeters(options?: DumpMetersOptions): Promise<Meter[]>
   meterFeatures(): Promise<MeterFeatures>
 
-  /** Ends `upcalls` and `portChanges`, waits for what is under way, then lets go of the kernel. Idempotent. Flows and qdiscs stay as they are. */
-  close(): Promise<void>
+  /** What has been decided, refused, moved and removed since this object was made. */
+  metrics(): Metrics
+
+  /**
+   * Ends `upcalls`, `portChanges` and the other loops, waits for what is under way, then lets go of the kernel. Idempotent. Flows and qdiscs stay as they
+   * are; with `flush` nothing of ours is left: neither flows of the datapath nor filters of ours, nor the qdiscs that were made for them,
+   * by whatever process, and that nobody else uses.
+   */
+  close(options?: CloseOptions): Promise<void>
+}
+
+export interface SweepOptions {
+  /** Milliseconds, at least 1. */
+  readonly idleMs?: number
+}
+
+export interface CloseOptions {
+  readonly flush?: boolean
+}
+
+export interface ReplaceOptions {
+  /** 1,000 when left out. */
+  readonly movesPerSecond?: number
+  /** Ends it after the batch under way. */
+  readonly signal?: AbortSignal
+}
+
+export interface ReplaceProgress {
+  readonly looked: number
+  readonly moved: number
+  /** Moves that were refused; those flows are where they were. */
+  readonly failed: number
+  /** Moves still to be made. */
+  readonly left: number
+}
+
+export interface RebalanceOptions {
+  /** Between looks; 3,000 when left out. */
+  readonly everyMs?: number
+  /** At most so many moves in one pass, each change of places counts as two; 1,024 when left out. */
+  readonly maxMoves?: number
+  /** How many times as fast a flow has to be to take another one's place; 1.25 when left out, and more than 1. */
+  readonly ratio?: number
+  /** How long a flow stays where it was moved; 10,000 when left out. */
+  readonly restMs?: number
+  readonly signal?: AbortSignal
+}
+
+/** What one pass has done. */
+export interface RebalancePass {
+  readonly flows: number
+  /** Into the backend the policy wants first. */
+  readonly promoted: number
+  /** Out of it, to make room or because the policy says so. */
+  readonly demoted: number
+  /** Moves that were refused; those flows are where they were. */
+  readonly failed: number
+  /** Flows that would be elsewhere if there were room. */
+  readonly waiting: number
+}
+
+export interface ExpireOptions {
+  readonly idleMs: number
+  /** Between looks; a quarter of `idleMs`, from 100 to 1,000, when left out. */
+  readonly everyMs?: number
+  readonly signal?: AbortSignal
+}
+
+export interface ExpiredFlow {
+  readonly ufid: Ufid
+  readonly backend: BackendName
+  readonly stats: FlowStats
+}
+
+export type AuditKind =
+  /** A flow in both backends. */
+  | 'DUPLICATE'
+  /** A filter of ours on a device that is no port of the datapath, or that names one which is none. */
+  | 'ORPHAN'
+  /** A filter of others that sees packets before flows do. */
+  | 'FOREIGN_FILTER'
+  /** A flow in TC that takes packets from a different flow in openvswitch. */
+  | 'SHADOW'
+  /** A qdisc of ours without a filter. */
+  | 'EMPTY_QDISC'
+  /** See {@link Flow.suspect}. */
+  | 'SUSPECT'
+
+export interface AuditFinding {
+  readonly kind: AuditKind
+  /** One sentence, with what would help. */
+  readonly message: string
+  readonly ufid?: Ufid
+  /** Name of the device. */
+  readonly device?: string
+  /** Whether `hwacc sweep` takes it away. */
+  readonly sweepable: boolean
+}
+
+/** Counts since an object was made. */
+export interface Metrics {
+  /** Puts that ended in a backend. */
+  readonly placed: Readonly<Record<BackendName, number>>
+  /** Refusals of backends, by code and reason: `UNSUPPORTED_MATCH/PARTIAL_MASK`. */
+  readonly refused: Readonly<Record<string, number>>
+  readonly moved: Readonly<Record<BackendName, number>>
+  readonly removed: Readonly<Record<RemovalCause, number>>
+  /** The same in the text form of Prometheus, ending with a newline. */
+  toPrometheus(): string
 }
 
 /** What `explain` answers. */
