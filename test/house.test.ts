@@ -15,7 +15,7 @@ const plan: Record<string, readonly string[]> = {
   'lib/netfilter': ['lib/netlink'],
   'lib/transport': ['lib/netlink'],
   'lib/backend': ['lib/ovs', 'lib/tc', 'lib/device', 'lib/netfilter', 'lib/netlink', 'lib/memory'],
-  'lib/policy': [],
+  'lib/policy': ['lib/netlink'],
   'lib/dpif': ['lib/memory'],
   'lib/testing': ['lib/netlink', 'lib/ovs', 'lib/tc', 'lib/device', 'lib/netfilter'],
   'lib/open': ['lib/backend', 'lib/dpif', 'lib/ovs', 'lib/policy', 'lib/transport'],

@@ -1,4 +1,5 @@
-import type { Policy } from '../../types/policy.js'
+import type { Policy, PolicyPut } from '../../types/policy.js'
+import { hooksOf } from './hooks.js'
 import { preferTc } from './prefer-tc.js'
 
 /**
@@ -9,11 +10,18 @@ import { preferTc } from './prefer-tc.js'
  * ```
  */
 export function byPort(ports: Readonly<Record<number, Policy>>, otherwise: Policy = preferTc()): Policy {
+  const policyOf = ({ key: { inPort } }: PolicyPut): Policy =>
+    (inPort === undefined ? undefined : ports[inPort]) ?? otherwise
+  const { worth, ...hooks } = hooksOf(...Object.values(ports), otherwise)
   return {
     name: 'by-port',
-    place: (put, facts) => {
-      const { inPort } = put.key
-      return ((inPort === undefined ? undefined : ports[inPort]) ?? otherwise).place(put, facts)
-    },
+    place: (put, facts) => policyOf(put).place(put, facts),
+    ...hooks,
+    ...(worth === undefined
+      ? {}
+      : {
+          worth: (put, history, facts) =>
+            policyOf(put).worth?.(put, history, facts) ?? history.packetsPerSecond,
+        }),
   }
 }

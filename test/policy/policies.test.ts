@@ -2,7 +2,13 @@ import t from 'tap'
 import { byPort, kernelOnly, policies, policyNamed, preferTc, tcOnly } from '../../lib/policy/index.js'
 import type { Facts, Policy, PolicyPut } from '../../types/policy.js'
 
-const facts: Facts = { port: () => undefined, location: () => undefined }
+const facts: Facts = {
+  port: () => undefined,
+  location: () => undefined,
+  device: () => undefined,
+  history: () => undefined,
+  now: () => 0,
+}
 const put = (inPort?: number): PolicyPut => ({
   ufid: '00000000-0000-0000-0000-000000000000',
   mode: 'create',
@@ -24,12 +30,13 @@ t.test('each policy says where, in order, with its flags', async (t) => {
 })
 
 t.test('every policy answers with a constant and a reason', async (t) => {
-  for (const [name, { make, usage }] of Object.entries(policies)) {
-    const policy = make('')
+  for (const [name, { make, usage, example = '' }] of Object.entries(policies)) {
+    const policy = make(example, preferTc())
     t.equal(policy.name, name)
     t.match(usage, name)
     t.equal(policy.place(put(1), facts), policy.place(put(1), facts), `${name} makes no garbage`)
     t.ok(policy.place(put(1), facts).reason)
+    t.equal(policyNamed(example === '' ? name : `${name}:${example}`).name, name)
   }
 })
 
