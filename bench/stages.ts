@@ -1,4 +1,16 @@
-import { type Dpif, kernelOnly, type Op, openDpif, type Policy, type Port, tcOnly } from '../lib/index.js'
+import {
+  type DeviceFacts,
+  type Dpif,
+  type Facts,
+  type FlowHistory,
+  kernelOnly,
+  type Op,
+  openDpif,
+  type Outcome,
+  type Policy,
+  type Port,
+  tcOnly,
+} from '../lib/index.js'
 import { drive } from './drive.js'
 import { best } from './measure.js'
 import { NullKernel, nullPorts } from './null-kernel.js'
@@ -123,26 +135,57 @@ export async function prime(dpif: Dpif): Promise<void> {
   await dpif.get({ ufid: '00000000-0000-0000-0000-000000000000' })
 }
 
-/** Nanoseconds of one `place()`. */
+/**
+ * What a policy is asked: about a flow that is new (`new`) or lives in openvswitch and was measured (`again`), or about a new one with
+ * all that it hears until the flow is gone (`life`).
+ */
+export type Asked = 'new' | 'again' | 'life'
+
+/** Nanoseconds of one `place()`, in a life with the hooks. */
 export async function placeCost(
   options: Pick<Options, 'flows' | 'profile' | 'masks' | 'shared' | 'backend' | 'skip'>,
   policy: Policy = policyFor(options),
+  asked: Asked = 'new',
 ): Promise<number> {
   const count = Math.min(options.flows, AT_MOST)
   const puts = generate(profileNamed(options.profile), { from: 0, to: count }, ends, options).map((flow) => ({
-    mode: 'create' as const,
+    mode: asked === 'again' ? ('upsert' as const) : ('create' as const),
     ...flow,
   }))
-  const ports = nullPorts.map((name, number): Port => ({ number, name, type: 'netdev', ifindex: number + 7 }))
-  const facts = { port: (number: number) => ports[number], location: () => undefined }
+  const outcomes = puts.map(({ ufid }): Outcome => ({ ufid, cause: 'put', backend: 'tc', declined: [] }))
+  const facts = factsOfTwoPorts()
   let choices = 0
   const ns = await best(count * ROUNDS, () => {
-    for (let round = 0; round < ROUNDS; round++)
-      for (const put of puts) choices += policy.place(put, facts).choices.length
+    for (let round = 0; round < ROUNDS; round++) {
+      for (let index = 0; index < count; index++) {
+        const put = puts[index] as (typeof puts)[number]
+        choices += policy.place(put, facts).choices.length
+        if (asked !== 'life') continue
+        policy.placed?.(put, outcomes[index] as Outcome, facts)
+        policy.removed?.(put.ufid, 'tc', 'del')
+      }
+    }
   })
   // Looked at, so that the loop cannot be optimised away.
   if (choices === 0) throw new Error('the policy chose nothing')
   return ns
+}
+
+/** Ports of one e-switch with room, and flows that are in openvswitch and fast. */
+function factsOfTwoPorts(): Facts {
+  const switchId = 'a1b2c3d4e5f6'
+  const ports = nullPorts.map(
+    (name, number): Port => ({ number, name, type: 'netdev', ifindex: number + 7, switchId }),
+  )
+  const device: DeviceFacts = { switchId, flows: 1000 }
+  const history: FlowHistory = { backend: 'ovs', packetsPerSecond: 5000, bytesPerSecond: 5e6, since: 0 }
+  return {
+    port: (number) => ports[number],
+    location: () => 'ovs',
+    device: () => device,
+    history: () => history,
+    now: () => performance.now(),
+  }
 }
 
 const ROUNDS = 20
