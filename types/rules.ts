@@ -51,7 +51,7 @@ export interface RuleMatch {
   readonly device?: OneOrMore<string>
   /** Whether all ports of the flow, tunnels aside, are on one e-switch. */
   readonly sameDevice?: boolean
-  /** The tenant of the port packets come in through, or else of the first port they are sent to. */
+  /** The tenant of the port packets come in through, or else of the first they are sent to that has one. */
   readonly tenant?: OneOrMore<string>
   /** Of what is behind tags. */
   readonly etherType?: OneOrMore<EtherTypeName | number>

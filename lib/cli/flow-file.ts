@@ -1,8 +1,7 @@
-import { readFile } from 'node:fs/promises'
 import { type Dpif, type FlowFileEntry, type FlowVerb, type Op, parseFlowFile } from '../index.js'
-import { CliError } from './error.js'
+import { readText } from './file.js'
 import { CHUNK, flowName, placementLines, portNumbers } from './flows.js'
-import { type Io, Progress } from './io.js'
+import { Progress } from './io.js'
 import { failureJson, resultJson, toJson } from './json.js'
 import type { Call } from './verb.js'
 
@@ -66,24 +65,4 @@ function opOf(entry: FlowFileEntry, { mayCreate, clear }: Call['options']): Op {
     mode: verb === 'add' ? 'create' : mayCreate ? 'upsert' : 'modify',
     zeroStats: verb === 'modify' && clear,
   }
-}
-
-async function readText(file: string, { stdin }: Io): Promise<string> {
-  if (file === '-') {
-    const parts: Buffer[] = []
-    for await (const part of stdin) parts.push(Buffer.from(part as string))
-    return Buffer.concat(parts).toString('utf8')
-  }
-  try {
-    return await readFile(file, 'utf8')
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException
-    throw new CliError(`cannot read '${file}': ${reasons[code ?? ''] ?? message}`)
-  }
-}
-
-const reasons: Readonly<Record<string, string>> = {
-  ENOENT: 'no such file',
-  EACCES: 'permission denied',
-  EISDIR: 'it is a directory',
 }

@@ -17,21 +17,24 @@ import {
   NativeTransport,
   type NetDevice,
   openDpif,
-  policyNamed,
   type Preflight,
   preflight,
   setEswitchMode,
   type Transport,
 } from '../index.js'
 import { CliError, fromInput } from './error.js'
+import type { Io } from './io.js'
+import { type Devices, policyFor } from './policy.js'
 
 /** The kernel a call talks to, reached when it is first needed. */
 export class Kernel {
+  readonly #io: Io
   readonly #given: Transport | undefined
   #own: NativeTransport | undefined
 
-  constructor(transport: Transport | undefined) {
-    this.#given = transport
+  constructor(io: Io) {
+    this.#io = io
+    this.#given = io.transport
   }
 
   list(): Promise<Datapath[]> {
@@ -72,9 +75,10 @@ export class Kernel {
     return preflight(ports, this.#options)
   }
 
-  /** Opens a datapath; `policy` as the command line names it. */
+  /** Opens a datapath; `policy` as the command line names it, or the name of a document. */
   async open(name: string, policy?: string): Promise<Dpif> {
-    const chosen = policy === undefined ? {} : { policy: await fromInput(() => policyNamed(policy)) }
+    const chosen =
+      policy === undefined ? {} : { policy: await policyFor(policy, this.#io, () => this.#switchIds()) }
     return openDpif({ datapath: plainName(name), ...chosen, ...this.#options })
   }
 
@@ -116,6 +120,14 @@ export class Kernel {
 
   async close(): Promise<void> {
     await this.#own?.close()
+  }
+
+  /** Switch ids by the names of e-switches. */
+  async #switchIds(): Promise<Devices> {
+    const all = await this.eswitches()
+    return Object.fromEntries(
+      all.flatMap(({ name, switchId }) => (switchId === undefined ? [] : [[name, switchId]])),
+    )
   }
 
   get #options(): KernelOptions {

@@ -46,7 +46,7 @@ async function dispatch(
   const [name, ...args] = words
   if (options.version) return out.line(`hwacc ${version()}`)
   const verb = verbs.find((candidate) => candidate.name === name)
-  const kernel = new Kernel(io.transport)
+  const kernel = new Kernel(io)
   const call = { options, verbs, kernel, out, io, fail, now: io.now ?? monotonicMs }
   if (options.help) return help.run({ ...call, verb: help, args: verb === undefined ? [] : [verb.name] })
   if (name === undefined) throw new CliError('missing command name; use --help for help')

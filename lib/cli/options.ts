@@ -20,9 +20,11 @@ export const optionRows = {
   'no-names':   { type: 'boolean', everywhere: true, text: 'ports by number; the default without -m' },
   clear:        { type: 'boolean', everywhere: true, text: 'counters start again at 0' },
   'may-create': { type: 'boolean', everywhere: true, text: 'create the flow if it is not there' },
-  policy:       { type: 'string', argument: 'NAME', text: 'where flows go: prefer-tc (default), kernel-only, tc-only, by-port:PORT=POLICY,…; prefer-tc and tc-only take :skip_sw or :skip_hw' },
+  policy:       { type: 'string', argument: 'POLICY', text: 'where flows go: prefer-tc (default) or another of hwacc help policy, or the name of a document (with a slash, or ending in .yaml, .yml or .json)' },
   features:     { type: 'string', argument: 'LIST', text: 'what a new datapath has: unaligned, vportPids, tcRecircSharing, dispatchUpcallPerCpu, with commas between; tcRecircSharing where the kernel can when left out' },
   count:        { type: 'string', argument: 'N', text: 'end after that many' },
+  flows:        { type: 'string', argument: 'FILE', text: 'lines of dump-flows, of hwacc or ovs-dpctl; - is stdin' },
+  ports:        { type: 'string', argument: 'FILE', text: 'the ports there are, as hwacc show --json or hwacc show prints them' },
   json:         { type: 'boolean', text: 'one JSON document instead of lines' },
   'read-only':  { type: 'boolean', everywhere: true, text: 'refuse verbs that change anything' },
   timeout:      { type: 'string', short: 't', argument: 'SECONDS', everywhere: true, text: 'give up after that long' },
@@ -46,6 +48,8 @@ export interface Options {
   readonly policy?: string
   readonly features?: string
   readonly count?: number
+  readonly flows?: string
+  readonly ports?: string
   readonly json: boolean
   readonly readOnly: boolean
   readonly timeoutMs?: number
@@ -76,6 +80,8 @@ export function parseOptions(argv: readonly string[]): { options: Options; words
     ...(typeof values.policy === 'string' ? { policy: values.policy } : {}),
     ...(typeof values.features === 'string' ? { features: values.features } : {}),
     ...(typeof values.count === 'string' ? { count: wholeNumber(values.count) } : {}),
+    ...(typeof values.flows === 'string' ? { flows: values.flows } : {}),
+    ...(typeof values.ports === 'string' ? { ports: values.ports } : {}),
     json: given.has('json'),
     readOnly: given.has('read-only'),
     ...(typeof values.timeout === 'string' ? { timeoutMs: milliseconds(values.timeout) } : {}),

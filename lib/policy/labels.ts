@@ -1,5 +1,4 @@
 import type { Facts, PolicyPut } from '../../types/policy.js'
-import { firstOutput } from './outputs.js'
 
 /** A port by its number, or by the name a port has or will have. */
 export type PortName = number | string
@@ -27,8 +26,14 @@ export class Labels {
     return name === undefined ? undefined : this.#names.get(name)
   }
 
-  /** The label of a flow: that of the port it comes in through, else of the first it is sent to. */
+  /** The label of a flow: that of the port it comes in through, else of the first it is sent to that has one. */
   ofFlow({ key, actions }: PolicyPut, facts: Facts): number | undefined {
-    return this.of(key.inPort, facts) ?? this.of(firstOutput(actions), facts)
+    const label = this.of(key.inPort, facts)
+    if (label !== undefined) return label
+    for (let index = 0; index < actions.length; index++) {
+      const found = this.of(actions[index]?.output, facts)
+      if (found !== undefined) return found
+    }
+    return undefined
   }
 }

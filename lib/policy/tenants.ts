@@ -28,8 +28,8 @@ const WITHIN = 1e9
 const ROUNDING = 1e-6
 
 /**
- * Shares of the hardware table. A flow is of the tenant of the port it comes in through, or else of the first port it is sent to; flows of
- * nobody have what the shares leave. `inner` is asked, and where it wants TC first and the share is used up, the flow stays in
+ * Shares of the hardware table. A flow is of the tenant of the port it comes in through, or else of the first it is sent to that has one; flows
+ * of nobody have what the shares leave. `inner` is asked, and where it wants TC first and the share is used up, the flow stays in
  * openvswitch. Within a share it is first come, first served; for the fastest put `elephants` inside or around it.
  *
  * With `borrow` it gets in as long as the table has room, and waits for room otherwise. `rebalance` then gives places of tenants that

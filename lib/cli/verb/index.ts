@@ -30,6 +30,7 @@ import { listCommands } from './list-commands.js'
 import { normalizeActions } from './normalize-actions.js'
 import { parseActionsVerb } from './parse-actions.js'
 import { parseFlow } from './parse-flow.js'
+import { policyVerb } from './policy.js'
 import { preflightVerb } from './preflight.js'
 import { setIf } from './set-if.js'
 import { show } from './show.js'
@@ -79,6 +80,7 @@ export const verbs: readonly Verb[] = [
   devices,
   eswitch,
   preflightVerb,
+  policyVerb,
   ...userspaceOnly,
   completion,
   listCommands,

@@ -177,7 +177,7 @@ const fields: Fields<MatchParts, RuleMatch> = {
     },
   ),
   tenant: about(
-    'The tenant of the port packets come in through, or else of the first port they are sent to.',
+    'The tenant of the port packets come in through, or else of the first they are sent to that has one.',
     oneOrMore(tenant),
     (labels) => (q) => q.tenant !== undefined && labels.includes(q.tenant),
   ),
