@@ -126,7 +126,55 @@ function ipv6Groups(text: string): number[] {
   return text === '' ? [] : text.split(':').map((group) => Number.parseInt(group, 16))
 }
 
+/** Reads groups of digits and one gap; false when there is anything else, which may be an address all the same. */
+function ipv6PutPlain(to: Uint8Array, at: number, value: string): boolean {
+  const { length } = value
+  let index = 0
+  let gap = -1
+  let group = 0
+  let digits = 0
+  for (let position = 0; position < length; position++) {
+    const code = value.charCodeAt(position)
+    if (code !== COLON) {
+      const part = digit[code] ?? NaN
+      // NaN compares false with everything.
+      if (!(part >= 0) || ++digits > 4) return false
+      group = group * 16 + part
+      continue
+    }
+    if (digits > 0) {
+      if (index === 7) return false
+      to[at + index * 2] = group >> 8
+      to[at + index * 2 + 1] = group
+      index++
+      group = 0
+      digits = 0
+      if (value.charCodeAt(position + 1) !== COLON) {
+        // One colon at the end is none between groups.
+        if (position + 1 === length) return false
+        continue
+      }
+      position++
+    } else if (position > 0 || value.charCodeAt(++position) !== COLON) return false
+    if (gap >= 0) return false
+    gap = index
+  }
+  if (digits > 0) {
+    to[at + index * 2] = group >> 8
+    to[at + index * 2 + 1] = group
+    index++
+  }
+  if (gap < 0) return index === 8
+  if (index > 7) return false
+  to.copyWithin(at + 16 - (index - gap) * 2, at + gap * 2, at + index * 2)
+  to.fill(0, at + gap * 2, at + 16 - (index - gap) * 2)
+  return true
+}
+
+const COLON = 58
+
 function ipv6Put(to: Uint8Array, at: number, value: string): void {
+  if (ipv6PutPlain(to, at, value)) return
   if (!isIPv6(value) || value.includes('%')) {
     throw new TypeError(`'${value}' is not an IPv6 address like fe80::1`)
   }

@@ -66,9 +66,11 @@ export function capacity(options: CapacityOptions = {}, inner: Policy = preferTc
       leaving.add(ufid, number)
       return false
     }
-    if (coming.of(ufid) === number) return true
+    const promised = coming.of(ufid)
+    if (promised === number) return true
     const mine = reserve === 0 || mayUseReserve(put, facts) ? most : most - reserve
     if (device.flows + coming.count(number, now) >= mine) return false
+    if (promised !== undefined) coming.take(ufid)
     coming.add(ufid, number)
     return true
   }

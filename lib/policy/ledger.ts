@@ -35,8 +35,11 @@ export class Ledger {
 
   /** Lets a flow in if it is in already, or if the account has fewer than `limit`. */
   admit({ ufid, inTc }: Applicant, account: number, limit: number, now: number): boolean {
-    if (this.#homes.get(ufid) === account || this.#pledges.of(ufid) === account) return true
+    if (this.#homes.size > 0 && this.#homes.get(ufid) === account) return true
+    const promised = this.#pledges.of(ufid)
+    if (promised === account) return true
     if (this.used(account, now) >= limit) return false
+    if (promised !== undefined) this.#pledges.take(ufid)
     if (inTc) this.#enter(ufid, account)
     else this.#pledges.add(ufid, account)
     return true
@@ -65,7 +68,7 @@ export class Ledger {
   }
 
   #leave(ufid: Ufid): void {
-    const account = this.#homes.get(ufid)
+    const account = this.#homes.size > 0 ? this.#homes.get(ufid) : undefined
     if (account === undefined) return
     this.#homes.delete(ufid)
     this.#counts[account] = (this.#counts[account] as number) - 1

@@ -28,11 +28,13 @@ export class Pledges {
 
   /** The account a flow has one for. */
   of(ufid: Ufid): number | undefined {
-    return this.#young.get(ufid) ?? this.#old.get(ufid)
+    // Looking up a text costs something also where there is nothing.
+    const young = this.#young.size > 0 ? this.#young.get(ufid) : undefined
+    return young ?? (this.#old.size > 0 ? this.#old.get(ufid) : undefined)
   }
 
+  /** Of a flow that has none. */
   add(ufid: Ufid, account: number): void {
-    this.take(ufid)
     this.#young.set(ufid, account)
     this.#counts[account] = (this.#counts[account] ?? 0) + 1
     this.#total++

@@ -139,16 +139,21 @@ class Address implements MaskedAddress {
   readonly #valueBytes = new Uint8Array(this.value.buffer)
   readonly #maskBytes = new Uint8Array(this.mask.buffer)
 
+  #maskText: string | undefined
+
   /** What is left out of a key is 0, and of a mask does not count. */
-  set4(value: string | undefined, mask: string | undefined): void {
+  set4(value: string | undefined, mask = ipv4.zero): void {
     ipv4.put(this.#valueBytes, 0, value ?? ipv4.zero)
-    ipv4.put(this.#maskBytes, 0, mask ?? ipv4.zero)
+    if (mask === this.#maskText) return
+    ipv4.put(this.#maskBytes, 0, mask)
+    this.#maskText = mask
   }
 
-  set6(value: string | undefined, mask: string | undefined): void {
-    if (value === undefined) this.value.fill(0)
-    else ipv6.put(this.#valueBytes, 0, value)
-    if (mask === undefined) this.mask.fill(0)
-    else ipv6.put(this.#maskBytes, 0, mask)
+  set6(value: string | undefined, mask = ipv6.zero): void {
+    ipv6.put(this.#valueBytes, 0, value ?? ipv6.zero)
+    // Most masks are those of the flow before.
+    if (mask === this.#maskText) return
+    ipv6.put(this.#maskBytes, 0, mask)
+    this.#maskText = mask
   }
 }
