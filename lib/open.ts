@@ -23,7 +23,7 @@ import { TcBackend } from './backend/tc/flows.js'
 import { Polices } from './backend/tc/meters.js'
 import { probeTc } from './backend/tc/probe.js'
 import { DpifProvider } from './dpif/dpif.js'
-import { ParsedUfid } from './ovs/ufid.js'
+import { ParsedUfid, ufidOfWords } from './ovs/ufid.js'
 import { identify, inputFailure, viewOf } from './ovs/view.js'
 import { preferTc } from './policy/prefer-tc.js'
 import { Families } from './transport/family.js'
@@ -54,6 +54,7 @@ const language: Language = {
   view: viewOf,
   identify,
   idOf: (ufid) => new ParsedUfid(ufid),
+  ufidOf: ufidOfWords,
   failure: inputFailure,
 }
 

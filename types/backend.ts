@@ -63,6 +63,8 @@ export interface SweptPage extends CounterPage {
  */
 export type DumpedFlow = Flow & {
   readonly id: FlowId
+  /** The port it comes in by, without decoding anything and in terse dumps too, where the backend has it at hand. */
+  readonly inPort?: number | undefined
   /** Copies what is still on the page, so that the flow may be kept. */
   detach(): void
 }
@@ -108,8 +110,8 @@ export interface Backend {
   filter?(flow: FlowView, choice: Choice): string
   /** Deletes every flow of ours on this datapath. */
   flush(): Promise<void>
-  /** The port is about to be detached: takes away what of ours would live on with the device. */
-  portLeaving(port: Port): Promise<void>
+  /** The port is about to be detached: takes away what of ours would live on with the device, and answers which flows those were. */
+  portLeaving(port: Port): Promise<readonly FlowId[]>
   /** The ports of the datapath have changed. */
   portsChanged(ports: readonly Port[]): void
 }

@@ -1,6 +1,6 @@
 import type { FlowView } from './backend.js'
 import type { Failure } from './errors.js'
-import type { FlowId, FlowKey, FlowStats, Ufid } from './flow.js'
+import type { FlowId, FlowKey, FlowStats, FlowWords, Ufid } from './flow.js'
 import type {
   BackendName,
   CounterPage,
@@ -366,6 +366,8 @@ export interface Language {
   }
   /** Reads a ufid; throws a TypeError when it is none. */
   idOf(ufid: Ufid): FlowId
+  /** Its text. */
+  ufidOf(words: FlowWords): Ufid
   /** The failure an error of the caller's is; rethrows what is none. */
   failure(error: unknown): Failure
 }

@@ -1,6 +1,6 @@
 import type { FlowView } from '../../types/backend.js'
 import type { FlowId, Ufid } from '../../types/flow.js'
-import type { BackendName, ExecuteOp, OpResult, PutOp } from '../../types/op.js'
+import type { BackendName, ExecuteOp, OpResult, PutOp, Refusal } from '../../types/op.js'
 import type { Choice } from '../../types/policy.js'
 import type { Plan, Step } from './plan.js'
 import type { Run } from './run.js'
@@ -28,6 +28,9 @@ export interface Task {
   /** Its plan, or what became of it at once. */
   readonly start: () => Plan | OpResult
   readonly deletes: boolean
+  /** Where the flow was when the op began, and its result; called when somebody listens. */
+  readonly tell?: (from: BackendName | undefined, result: OpResult) => void
+  from?: BackendName | undefined
   plan: Plan | undefined
   step: Step | undefined
 }
@@ -58,8 +61,10 @@ export class Chunk {
   readonly ops: PutOp[]
   readonly runs: Run[]
   readonly indexes: number[]
-  /** What the policy said of each. */
+  /** What the policy said of each, as far as it is tried. */
   readonly orders: (readonly Choice[])[]
+  /** What of that is not tried for now, by position; absent as long as that is nothing. */
+  held: Map<number, Refusal[]> | undefined
   readonly tasks: Task[] = []
   /** Packets to be sent through actions, now that what stood before them has ended. */
   readonly executions: Execution[] = []

@@ -1,5 +1,18 @@
 import type { Backend, FlowView } from '../../types/backend.js'
-import type { Dpif, Executor, Explanation, Language, PortControl } from '../../types/dpif.js'
+import type {
+  Dpif,
+  ExpiredFlow,
+  ExpireOptions,
+  Executor,
+  Explanation,
+  Language,
+  PortControl,
+  RebalanceOptions,
+  RebalancePass,
+  ReplaceOptions,
+  ReplaceProgress,
+  SweepOptions,
+} from '../../types/dpif.js'
 import type {
   BackendName,
   CounterPage,
@@ -33,12 +46,23 @@ import type {
   PortChangesOptions,
   SetPortOptions,
 } from '../../types/port.js'
+import type { Ufid } from '../../types/flow.js'
 import type { UpcallControl, UpcallOptions, Upcalls } from '../../types/upcall.js'
 import { DpifError } from '../errors.js'
+import { adopt } from './adoption.js'
+import { idlePages } from './ageing.js'
+import { BackOff } from './back-off.js'
+import { Devices } from './devices.js'
+import { History } from './history.js'
+import { Idleness } from './idleness.js'
+import { type Clock, monotonic } from './loop.js'
+import { atLeast, Loops } from './loops.js'
 import { Merge } from './merge.js'
+import { News } from './news.js'
 import { Pipeline } from './pipeline.js'
 import { PlacementMap } from './placement.js'
 import { decide, type PlanContext } from './plan.js'
+import type { Work } from './run.js'
 
 /** What a provider is assembled from. */
 export interface DpifParts {
@@ -57,23 +81,37 @@ export interface DpifParts {
   readonly language: Language
   /** Called once, at the end of `close()`. */
   readonly release: () => Promise<void>
+  /** The machine's own when left out. */
+  readonly clock?: Clock
 }
 
 /**
  * The provider: decides where a flow goes, in what order things happen, and what came back. It knows no bytes, no sockets and no
  * text; those are the backends', the transport's and the language's.
  *
- * Three ideas carry it. An op is a plan that asks backends step by step (`plan.ts`), many plans run side by side in few batches
- * (`pipeline.ts`), and the two tables are one (`merge.ts`).
+ * Three ideas carry it. An op is a plan that asks backends step by step (`plan.ts`, `move.ts`), many plans run side by side in few
+ * batches (`pipeline.ts`), and the two tables are one (`merge.ts`). What goes on by itself is a loop that somebody pulls (`loops.ts`).
  */
 export class DpifProvider implements Dpif {
   readonly datapath: Datapath
   readonly #parts: DpifParts
   readonly #backends: ReadonlyMap<BackendName, Backend>
   readonly #placement: PlacementMap
-  readonly #context: PlanContext
+  readonly #devices: Devices
+  readonly #backOff: BackOff
+  readonly #news: News
+  readonly #history = new History()
+  readonly #clock: Clock
+  readonly #context: { -readonly [Name in keyof PlanContext]: PlanContext[Name] }
   readonly #pipeline: Pipeline
   readonly #merge: Merge
+  readonly #loops: Loops
+  #policy: Policy
+  /** The policy in force has not heard of the flows there are. */
+  #isNewcomer = true
+  /** For sweeps of idle flows. */
+  #idleness: Idleness | undefined
+  #portsKnown = ''
   #ports: ReadonlyMap<number, Port> = new Map()
   #lastKnown: number | undefined
   #knownBefore: number | undefined
@@ -87,15 +125,32 @@ export class DpifProvider implements Dpif {
   constructor(parts: DpifParts) {
     this.#parts = parts
     this.datapath = parts.datapath
+    this.#policy = parts.policy
     this.#placement = new PlacementMap()
     this.#backends = new Map(parts.backends.map((backend) => [backend.name, backend]))
+    this.#clock = parts.clock ?? monotonic
     const { language } = parts
+    const now = () => this.#clock.now()
     const facts: Facts = {
       port: (number) => this.#ports.get(number),
       location: (ufid) => this.#placement.of(language.idOf(ufid))[0],
+      device: (switchId) => this.#devices.facts(switchId),
+      history: (ufid) => this.#history.of(language.idOf(ufid), now()),
+      now,
     }
-    const backends = parts.backends.map(({ name }) => name)
-    this.#context = { placement: this.#placement, policy: parts.policy, facts, backends }
+    this.#devices = new Devices(this.#placement)
+    this.#backOff = new BackOff(this.#devices, now)
+    this.#placement.onLeft = (device) => this.#backOff.left(device)
+    this.#news = new News(() => this.#context.policy, facts, this.#placement)
+    this.#context = {
+      placement: this.#placement,
+      devices: this.#devices,
+      backOff: this.#backOff,
+      news: this.#news,
+      policy: parts.policy,
+      facts,
+      backends: parts.backends.map(({ name }) => name),
+    }
     this.#merge = new Merge(parts.backends, this.#placement, () => this.#beforeDump())
     this.#pipeline = new Pipeline({
       context: this.#context,
@@ -105,10 +160,24 @@ export class DpifProvider implements Dpif {
       namesUnknownPort: (flow) => this.#namesUnknownPort(flow),
       learnPorts: () => this.#loadPorts(),
     })
+    this.#loops = new Loops({
+      context: this.#context,
+      backends: this.#backends,
+      language,
+      merge: this.#merge,
+      history: this.#history,
+      clock: this.#clock,
+      move: (moves) => this.#carryOut(moves),
+      delete: (ops) => this.#carryOut(ops),
+    })
   }
 
   operate(ops: readonly Op[]): Promise<OpResult[]> {
     if (this.#closed !== undefined) return Promise.reject(closed())
+    return this.#carryOut(ops)
+  }
+
+  #carryOut(ops: readonly Work[]): Promise<OpResult[]> {
     const results = this.#alone.then(async () => {
       await this.#getReady()
       return this.#pipeline.run(ops)
@@ -149,15 +218,61 @@ export class DpifProvider implements Dpif {
     return this.#merge.dump(options)
   }
 
-  sweep(): AsyncIterableIterator<CounterPage> {
-    return this.#merge.sweep()
+  sweep({ idleMs }: SweepOptions = {}): AsyncIterableIterator<CounterPage> {
+    if (idleMs === undefined) return this.#merge.sweep()
+    atLeast('idleMs', idleMs, 1)
+    this.#idleness ??= new Idleness()
+    return idlePages({ merge: this.#merge, clock: this.#clock }, this.#idleness, idleMs)
+  }
+
+  get policy(): Policy {
+    return this.#policy
+  }
+
+  setPolicy(policy: Policy): void {
+    this.#checkOpen()
+    this.#policy = policy
+    this.#backOff.clear()
+    const { placed, removed } = policy
+    if (placed === undefined && removed === undefined && !this.#news.isWanted) {
+      this.#context.policy = policy
+      return
+    }
+    // One that listens hears of all there is, before it is asked, and the one before it of all that was begun.
+    void this.#inPeace(async () => {
+      this.#context.policy = policy
+      this.#isNewcomer = true
+      this.#ready = undefined
+    })
+  }
+
+  replace(options: ReplaceOptions = {}): AsyncIterableIterator<ReplaceProgress> {
+    this.#checkOpen()
+    return this.#loops.replace(options)
+  }
+
+  rebalance(options: RebalanceOptions = {}): AsyncIterableIterator<RebalancePass> {
+    this.#checkOpen()
+    return this.#loops.rebalance(options)
+  }
+
+  expire(options: ExpireOptions): AsyncIterableIterator<readonly ExpiredFlow[]> {
+    this.#checkOpen()
+    return this.#loops.expire(options)
   }
 
   flush(): Promise<void> {
     return this.#inPeace(async () => {
       await this.#loadPorts()
       for (const backend of this.#parts.backends) await backend.flush()
+      const gone: [ufid: Ufid, from: BackendName][] = []
+      if (this.#news.isWanted) {
+        this.#placement.each((id, [from]) => {
+          if (from !== undefined) gone.push([this.#parts.language.ufidOf(id), from])
+        })
+      }
       this.#placement.clear()
+      for (const [ufid, from] of gone) this.#news.removed(ufid, from, 'flush')
       // What others put into TC is still there.
       this.#ready = undefined
     })
@@ -189,7 +304,7 @@ export class DpifProvider implements Dpif {
         .filter((backend) => !placement.choices.some((choice) => choice.backend === backend))
         .map((backend) => judge({ backend }))
       const first = verdicts.find(({ objections }) => objections.length === 0)
-      const { name: policy } = this.#parts.policy
+      const { name: policy } = this.#context.policy
       return {
         ufid: flow.ufid,
         policy,
@@ -217,7 +332,7 @@ export class DpifProvider implements Dpif {
   delPort(name: string | number): Promise<void> {
     return this.#inPeace(async () => {
       const port = (await this.#loadPorts()).find((known) => known.number === name || known.name === name)
-      if (port !== undefined) for (const backend of this.#parts.backends) await backend.portLeaving(port)
+      if (port !== undefined) for (const backend of this.#parts.backends) await this.#leave(backend, port)
       await this.#parts.ports.del(name)
       await this.#loadPorts()
     })
@@ -240,8 +355,15 @@ export class DpifProvider implements Dpif {
     return this.#parts.conntrack
   }
 
+  async #leave(backend: Backend, port: Port): Promise<void> {
+    for (const id of await backend.portLeaving(port)) {
+      this.#placement.remove(id, backend.name)
+      if (this.#placement.of(id).length === 0) this.#news.removed(id.ufid, backend.name, 'flush')
+    }
+  }
+
   setMeter(meter: MeterSpec, options: SetMeterOptions = {}): Promise<Meter> {
-    return this.#inPeace(() => this.#parts.meters.set(meter, options))
+    return this.#inPeace(() => this.#parts.meters.set(meter, options).finally(() => this.#backOff.clear()))
   }
 
   async getMeter(id: number): Promise<Meter> {
@@ -250,7 +372,7 @@ export class DpifProvider implements Dpif {
   }
 
   delMeter(id: number): Promise<Meter> {
-    return this.#inPeace(() => this.#parts.meters.del(id))
+    return this.#inPeace(() => this.#parts.meters.del(id).finally(() => this.#backOff.clear()))
   }
 
   async dumpMeters(options: DumpMetersOptions = {}): Promise<Meter[]> {
@@ -270,9 +392,13 @@ export class DpifProvider implements Dpif {
 
   async #close(): Promise<void> {
     try {
-      await Promise.all([this.#parts.upcalls.close(), this.#parts.portChanges.close()])
+      await Promise.all([
+        this.#parts.upcalls.close(),
+        this.#parts.portChanges.close(),
+        this.#parts.conntrack.close(),
+        this.#loops.close(),
+      ])
     } finally {
-      await this.#parts.conntrack.close()
       await this.#quiet()
       await this.#parts.release()
     }
@@ -322,22 +448,8 @@ export class DpifProvider implements Dpif {
 
   async #adopt(): Promise<void> {
     await this.#loadPorts()
-    for (let turn = 1; ; turn++) {
-      const problems: unknown[] = []
-      for (const backend of this.#parts.backends) {
-        try {
-          for await (const flows of backend.dump({ terse: true })) {
-            for (const { id } of flows) this.#placement.add(id, backend.name)
-          }
-        } catch (error) {
-          problems.push(error)
-        }
-      }
-      const interrupted = problems.filter(isInterruption)
-      if (interrupted.length < problems.length) throw problems.find((problem) => !isInterruption(problem))
-      // Flows that come and go meanwhile are found out about when they are met; what holds still was seen by now.
-      if (interrupted.length === 0 || turn === MAX_ADOPTIONS) return
-    }
+    await adopt(this.#context, this.#parts.backends, this.#isNewcomer)
+    this.#isNewcomer = false
   }
 
   async #loadPorts(): Promise<readonly Port[]> {
@@ -345,6 +457,10 @@ export class DpifProvider implements Dpif {
     this.#ports = new Map(ports.map((port) => [port.number, port]))
     this.#lastKnown = undefined
     this.#knownBefore = undefined
+    this.#devices.replace(ports)
+    const known = ports.map(({ number, ifindex, switchId }) => `${number} ${ifindex} ${switchId}`).join()
+    if (known !== this.#portsKnown) this.#backOff.clear()
+    this.#portsKnown = known
     for (const backend of this.#parts.backends) backend.portsChanged(ports)
     return ports
   }
@@ -369,10 +485,6 @@ export class DpifProvider implements Dpif {
 }
 
 type PutOptions = Pick<PutOp, 'mode' | 'zeroStats' | 'stats' | 'confirm'>
-
-const MAX_ADOPTIONS = 3
-
-const isInterruption = (error: unknown) => error instanceof DpifError && error.code === 'DUMP_INTERRUPTED'
 
 function closed(): DpifError {
   return new DpifError('CLOSED', 'this dpif was closed; open the datapath again')

@@ -1,7 +1,7 @@
 import type { Action } from '../../types/action.js'
 import type { Backend, DumpedFlow, SweptPage } from '../../types/backend.js'
 import type { FlowKey, FlowStats, FlowWords, Ufid } from '../../types/flow.js'
-import type { BackendName, CounterPage, DumpOptions, DumpType, Flow } from '../../types/op.js'
+import type { BackendName, DumpOptions, DumpType, Flow } from '../../types/op.js'
 import { UfidSet } from '../memory/ufid-set.js'
 import type { PlacementMap } from './placement.js'
 
@@ -72,12 +72,23 @@ export class Merge {
     const placement = this.#placement
     if (!placement.carries) return flows
     return flows.map((flow) =>
-      placement.isCarried(flow.id) ? new CarriedFlow(flow, placement.total(flow.id, flow.stats)) : flow,
+      placement.isCarried(flow.id)
+        ? new CarriedFlow(flow, placement.total(flow.id, flow.stats, flow.backend))
+        : flow,
+    )
+  }
+
+  /** The flows of both tables as they lie on their pages, under the same rules; with what each copy has counted itself. */
+  flows(): AsyncIterableIterator<readonly DumpedFlow[]> {
+    return this.#each(
+      this.#backends,
+      (backend) => backend.dump({ terse: false }),
+      (flows, isFirst) => flows.filter((flow) => isFirst(flow.id)),
     )
   }
 
   /** The counters of both tables, under the same rules. */
-  sweep(): AsyncIterableIterator<CounterPage> {
+  sweep(): AsyncIterableIterator<SweptPage> {
     return this.#each(
       this.#backends,
       (backend) => backend.sweep(),
@@ -91,10 +102,20 @@ export class Merge {
   }
 
   #addCarried(page: SweptPage): void {
+    const { backend } = page
     for (let index = 0; index < page.count; index++) {
-      const { packets, bytes } = this.#placement.carried(page.ufid(index))
-      page.packets[index] = (page.packets[index] as bigint) + packets
-      page.bytes[index] = (page.bytes[index] as bigint) + bytes
+      const ufid = page.ufid(index)
+      if (!this.#placement.isCarried({ ufid })) continue
+      const own = {
+        packets: page.packets[index] as bigint,
+        bytes: page.bytes[index] as bigint,
+        used: page.used[index] as number,
+        tcpFlags: 0,
+      }
+      const { packets, bytes, used } = this.#placement.total({ ufid, ...page.words(index) }, own, backend)
+      page.packets[index] = packets
+      page.bytes[index] = bytes
+      page.used[index] = used
     }
   }
 

@@ -1,9 +1,19 @@
 import type { Backend, BackendResult, FlowView, Unmade } from '../../types/backend.js'
 import type { Executor, Language } from '../../types/dpif.js'
 import type { FlowId, Ufid } from '../../types/flow.js'
-import type { BackendName, DelOp, ExecuteOp, GetOp, Op, OpResult, PutMode, PutOp } from '../../types/op.js'
-import type { Choice } from '../../types/policy.js'
+import type {
+  BackendName,
+  DelOp,
+  ExecuteOp,
+  GetOp,
+  OpResult,
+  PutMode,
+  PutOp,
+  Refusal,
+} from '../../types/op.js'
+import type { Choice, RemovalCause } from '../../types/policy.js'
 import { batches, Chunk, type Execution, type Fresh, groupFor, isSame, Success, type Task } from './chunk.js'
+import { Move, planMove } from './move.js'
 import {
   decide,
   type Plan,
@@ -14,7 +24,7 @@ import {
   type PutRequest,
   type Step,
 } from './plan.js'
-import { Run } from './run.js'
+import { Run, type Work } from './run.js'
 
 /** What a {@link Pipeline} works with. */
 export interface Engine {
@@ -64,7 +74,7 @@ export class Pipeline {
   }
 
   /** One result for each op. Rejects when the transport fails. */
-  run(ops: readonly Op[]): Promise<OpResult[]> {
+  run(ops: readonly Work[]): Promise<OpResult[]> {
     if (ops.length === 0) return Promise.resolve([])
     const run = new Run(ops)
     this.#runs.push(run)
@@ -117,12 +127,16 @@ export class Pipeline {
 
   /** Reads one op, and answers how much room it takes. What cannot be read fails alone. */
   #read(run: Run, index: number, chunk: Chunk): number {
-    const op = run.ops[index] as Op
+    const op = run.ops[index] as Work
     const { language, context } = this.#engine
     try {
       if (op.op !== 'put') {
+        if (op instanceof Move) {
+          this.#claim(this.#moveTask(op, run, index), chunk)
+          return 1
+        }
         if (op.op === 'execute') return this.#readExecution(run, index, chunk)
-        this.#claim(this.#nameTask(op, run, index), chunk)
+        this.#claim(this.#nameTask(op as DelOp | GetOp, run, index), chunk)
         return 1
       }
       const { mode = 'create' } = op
@@ -175,7 +189,15 @@ export class Pipeline {
       if ('error' in order) return { ufid: flow.ufid, error: order.error }
       return planPut(this.#engine.context, requestOf(op, flow), order.choices)
     }
-    return { run, index, id: flow, start, deletes: false, plan: undefined, step: undefined }
+    const tell: Task['tell'] = (from, result) => this.#engine.context.news.ofPut(flow, from, result)
+    return { run, index, id: flow, start, deletes: false, tell, plan: undefined, step: undefined }
+  }
+
+  #moveTask(move: Move, run: Run, index: number): Task {
+    const { context, language } = this.#engine
+    const start = () => planMove(context, (flow) => language.view(flow, 'upsert'), move)
+    const tell: Task['tell'] = (from) => context.news.ofMove(move, from)
+    return { run, index, id: move.id, start, deletes: false, tell, plan: undefined, step: undefined }
   }
 
   #nameTask(op: DelOp | GetOp, run: Run, index: number): Task {
@@ -187,7 +209,12 @@ export class Pipeline {
     const start = () =>
       op.op === 'get' ? planGet(context, named) : planDel(context, { ...named, wantStats: op.stats === true })
     const deletes = op.op === 'del'
-    return { run, index, id: named.id, start, deletes, plan: undefined, step: undefined }
+    const cause: RemovalCause = op instanceof Expiry ? 'idle' : 'del'
+    const tell: Task['tell'] = (from, result) => {
+      if (deletes) context.news.ofDel(named.id, from, result, cause)
+      else context.news.ifLost(named.id, from)
+    }
+    return { run, index, id: named.id, start, deletes, tell, plan: undefined, step: undefined }
   }
 
   #claim(task: Task, chunk: Chunk): void {
@@ -211,8 +238,8 @@ export class Pipeline {
   }
 
   /** The flow's op has ended: the next in line may begin. */
-  #release(id: FlowId, home?: BackendName): void {
-    this.#engine.context.placement.release(id, home)
+  #release(id: FlowId, home?: BackendName, device = 0): void {
+    this.#engine.context.placement.release(id, home, device)
     if (this.#lines.size === 0) return
     const line = this.#lines.get(id.ufid)
     while (line !== undefined && line.next < line.tasks.length) {
@@ -253,7 +280,9 @@ export class Pipeline {
   }
 
   /** Asks the policy about the new flows of a chunk. */
-  #place({ puts, runs, indexes, orders }: Chunk): Fresh[] {
+  #place(chunk: Chunk): Fresh[] {
+    const { puts, runs, indexes, orders } = chunk
+    const { backOff } = this.#engine.context
     const groups: Fresh[] = []
     let last: Fresh | undefined
     for (let position = 0; position < puts.length; position++) {
@@ -270,12 +299,28 @@ export class Pipeline {
         this.#finish(run, indexes[position] as number, flow, { ufid: flow.ufid, error: order.error })
         continue
       }
-      orders[position] = order.choices
-      const choice = order.choices[0] as Choice
+      orders[position] = backOff.isActive ? this.#tried(chunk, position, order.choices) : order.choices
+      const choice = orders[position]?.[0] as Choice
       if (last === undefined || !isSame(choice, last.choice)) last = groupFor(groups, choice, puts.length)
       last.positions[last.count++] = position
     }
     return groups
+  }
+
+  /** The choices without those at the front that are not tried for now; one is left in any case. */
+  #tried(chunk: Chunk, position: number, choices: readonly Choice[]): readonly Choice[] {
+    const { backOff } = this.#engine.context
+    const flow = chunk.puts[position] as FlowView
+    const held: Refusal[] = []
+    while (held.length < choices.length - 1) {
+      const objection = backOff.objection(flow, choices[held.length] as Choice)
+      if (objection === undefined) break
+      held.push(objection)
+    }
+    if (held.length === 0) return choices
+    chunk.held ??= new Map()
+    chunk.held.set(position, held)
+    return choices.slice(held.length)
   }
 
   /** Puts new flows; those that were refused go on with a plan. */
@@ -283,7 +328,12 @@ export class Pipeline {
     const { backend } = choice
     const flows = count === chunk.puts.length ? chunk.puts : pick(chunk.puts, positions, count)
     const unmade = await (this.#engine.backends.get(backend) as Backend).create(flows, choice)
-    const { ops, runs, indexes, orders } = chunk
+    const { ops, runs, indexes, orders, held } = chunk
+    const { context } = this.#engine
+    const { devices, backOff, news } = context
+    const onDevices = devices.any && backend === 'tc'
+    const isProbed = backOff.isActive
+    const isWanted = news.isWanted
     let refusal = 0
     for (let turn = 0; turn < flows.length; turn++) {
       const flow = flows[turn] as FlowView
@@ -293,14 +343,22 @@ export class Pipeline {
       const op = ops[position] as PutOp
       if (unmade[refusal]?.index !== turn) {
         const { ufid } = flow
-        const result = op.stats === true ? { ufid, backend, stats: noStats } : new Success(ufid, backend)
-        this.#finish(run, index, flow, result, backend)
+        const declined = held?.get(position)
+        const result: OpResult =
+          op.stats === true || declined !== undefined
+            ? { ufid, backend, ...(op.stats ? { stats: noStats } : {}), ...(declined && { declined }) }
+            : new Success(ufid, backend)
+        if (isProbed) backOff.worked(flow)
+        this.#finish(run, index, flow, result, backend, onDevices ? devices.of(flow.inPort) : 0)
+        if (isWanted) news.placed(flow, { ufid, cause: 'put', backend, declined: declined ?? [] })
         continue
       }
       const { error } = unmade[refusal++] as Unmade
       const order = orders[position] as readonly Choice[]
-      const start = () => planPut(this.#engine.context, requestOf(op, flow), order, { error })
-      const task = { run, index, id: flow, start, deletes: false, plan: undefined, step: undefined }
+      const before = held?.get(position) ?? []
+      const start = () => planPut(context, requestOf(op, flow), order, { error }, before)
+      const tell: Task['tell'] = (from, result) => news.ofPut(flow, from, result)
+      const task = { run, index, id: flow, start, deletes: false, tell, plan: undefined, step: undefined }
       if (this.#begin(task)) next.push(task)
     }
   }
@@ -330,6 +388,8 @@ export class Pipeline {
       this.#drop(task.run, task.index, task.id)
       return false
     }
+    const { news, placement } = this.#engine.context
+    if (news.isWanted) task.from = placement.of(task.id)[0]
     const start = task.start()
     if ('next' in start) {
       task.plan = start
@@ -349,13 +409,15 @@ export class Pipeline {
     const turn = (task.plan as Plan).next(answer as BackendResult)
     if (turn.done) {
       this.#end(task)
+      // First, so that whoever is answered finds a policy that knows.
+      if (this.#engine.context.news.isWanted) task.tell?.(task.from, turn.value)
       this.#finish(task.run, task.index, task.id, turn.value)
     } else task.step = turn.value
     return turn.done !== true
   }
 
-  #finish(run: Run, index: number, id: FlowId, result: OpResult, home?: BackendName): void {
-    this.#release(id, home)
+  #finish(run: Run, index: number, id: FlowId, result: OpResult, home?: BackendName, device = 0): void {
+    this.#release(id, home, device)
     run.finish(index, result)
     if (run.isHolding) this.#wake(run, this.#executions)
   }
@@ -386,6 +448,17 @@ export class Pipeline {
   }
 }
 
+/** A deletion of what nobody uses any more. */
+export class Expiry implements DelOp {
+  readonly op = 'del'
+  readonly ufid: Ufid
+  readonly stats = true
+
+  constructor(ufid: Ufid) {
+    this.ufid = ufid
+  }
+}
+
 interface Line {
   readonly tasks: Task[]
   next: number
@@ -408,7 +481,7 @@ const modes: ReadonlySet<PutMode> = new Set(['create', 'modify', 'upsert'])
 const executed: OpResult = { ufid: '' }
 const noStats = { packets: 0n, bytes: 0n, used: 0, tcpFlags: 0 }
 
-function isPut(op: Op | undefined): boolean {
+function isPut(op: Work | undefined): boolean {
   try {
     return op?.op === 'put'
   } catch {

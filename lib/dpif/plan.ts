@@ -1,10 +1,13 @@
 import type { BackendOp, BackendResult, FlowView } from '../../types/backend.js'
 import type { Failure } from '../../types/errors.js'
 import type { FlowId, FlowKey, FlowStats, Ufid } from '../../types/flow.js'
-import type { BackendName, OpResult, Refusal } from '../../types/op.js'
-import type { Choice, Facts, Placement, Policy } from '../../types/policy.js'
+import type { BackendName, Flow, OpResult, Refusal } from '../../types/op.js'
+import type { Choice, Facts, Placement, Policy, PolicyPut } from '../../types/policy.js'
 import { DpifError } from '../errors.js'
+import type { BackOff } from './back-off.js'
+import type { Devices } from './devices.js'
 import { CarriedFlow } from './merge.js'
+import type { News } from './news.js'
 import type { Counts, PlacementMap } from './placement.js'
 
 /** One thing asked of one backend on the way to an op's result. */
@@ -22,6 +25,9 @@ export type Plan = Generator<Step, OpResult, BackendResult>
 /** What plans look at and write down. */
 export interface PlanContext {
   readonly placement: PlacementMap
+  readonly devices: Devices
+  readonly backOff: BackOff
+  readonly news: News
   readonly policy: Policy
   readonly facts: Facts
   /** In the order in which they are asked when nobody knows where a flow is. */
@@ -39,15 +45,16 @@ export interface PutRequest {
  * Create, modify or both, as {@link PutMode} promises, in the first backend of the policy's list that takes the flow.
  *
  * Most puts are new flows that the first backend takes. `pipeline.ts` asks that one question without a plan; when the answer is a
- * refusal, it comes here as `refused` and the plan goes on from there.
+ * refusal, it comes here as `refused` and the plan goes on from there. `refusals` are those that came before.
  */
 export function* planPut(
   context: PlanContext,
   { flow, zeroStats, wantStats, confirm }: PutRequest,
   choices: readonly Choice[],
   refused?: BackendResult,
+  refusals: Refusal[] = [],
 ): Plan {
-  const { placement } = context
+  const { placement, devices, backOff } = context
   const { ufid, mode } = flow
   let first = refused
 
@@ -58,7 +65,6 @@ export function* planPut(
   if (homes.length > 0 && mode === 'create') return { ufid, error: exists(ufid, homes[0]) }
   if (homes.length === 0 && mode === 'modify') return { ufid, error: missing(ufid, 'modify') }
 
-  const refusals: Refusal[] = []
   for (const choice of choices) {
     const { backend } = choice
     let result = first
@@ -70,9 +76,11 @@ export function* planPut(
     }
     let replaced = false
     if (result === undefined && homes.includes(backend)) {
+      placement.watch(flow)
       result = yield { backend, op: { verb: 'replace', flow, choice, zeroStats, wantStats } }
       replaced = true
       if (result.error?.code === 'NOT_FOUND') {
+        placement.settle(flow)
         placement.remove(flow, backend)
         homes = homes.filter((home) => home !== backend)
         if (homes.length === 0 && mode === 'modify') return { ufid, error: missing(ufid, 'modify') }
@@ -80,10 +88,24 @@ export function* planPut(
         replaced = false
       }
     }
-    result ??= yield { backend, op: { verb: 'create', flow, choice } }
+    if (result === undefined) {
+      // Where nobody else would be asked, this one always is.
+      const isLast = choice === choices[choices.length - 1]
+      const objection = isLast ? undefined : backOff.objection(flow, choice)
+      if (objection !== undefined) {
+        refusals.push(objection)
+        continue
+      }
+      if (homes.length > 0 && !zeroStats) {
+        homes = yield* look(context, flow, homes, backend)
+        if (homes.length === 0 && mode === 'modify') return { ufid, error: missing(ufid, 'modify') }
+      }
+      result = yield { backend, op: { verb: 'create', flow, choice } }
+    }
     if (result.error === undefined) {
       const before = replaced ? (result.stats ?? zeroStatsOf()) : undefined
-      placement.add(flow, backend)
+      backOff.worked(flow)
+      placement.add(flow, backend, devices.of(flow.inPort))
       const old = homes.filter((home) => home !== backend)
       const settling = { before, restarted: result.restarted === true, old, zeroStats }
       const stats = yield* settle(context, flow, settling, refusals)
@@ -97,19 +119,44 @@ export function* planPut(
       }
     }
     refusals.push({ ...result.error, backend })
-    // The kernel found another flow there, with this ufid or this match: that is the answer, not a reason to look elsewhere.
-    if (result.error.code === 'EXISTS') break
+    backOff.refused(flow, choice, result.error)
     // It may be there, and must not be anywhere else as well; the next op on the flow finds out.
     if (result.error.code === 'OUTCOME_UNKNOWN') {
-      placement.add(flow, backend)
+      placement.add(flow, backend, devices.of(flow.inPort))
       break
     }
+    placement.settle(flow)
+    // The kernel found another flow there, with this ufid or this match: that is the answer, not a reason to look elsewhere.
+    if (result.error.code === 'EXISTS') break
   }
   const error = refusals.pop() as Refusal
   return { ufid, error, ...(refusals.length > 0 ? { declined: refusals } : {}) }
 }
 
-interface Settling {
+/**
+ * Notes what a flow has counted where it is, before there is a copy in `to`, so that nobody who looks meanwhile sees less. Returns the
+ * backends that hold it.
+ */
+function* look(
+  { placement }: PlanContext,
+  flow: FlowView,
+  homes: readonly BackendName[],
+  to: BackendName,
+): Generator<Step, readonly BackendName[], BackendResult> {
+  placement.watch(flow)
+  const left: BackendName[] = []
+  let counted = zeroStatsOf()
+  for (const backend of homes) {
+    const { error, stats } = yield { backend, op: { verb: 'get', id: flow, ...keyOf(flow) } }
+    if (error?.code === 'NOT_FOUND') placement.remove(flow, backend)
+    else left.push(backend)
+    if (stats !== undefined) counted = later(counted, stats)
+  }
+  placement.expect(flow, to, counted)
+  return left
+}
+
+export interface Settling {
   /** Counters of the copy that was replaced, if one was. */
   readonly before: FlowStats | undefined
   readonly restarted: boolean
@@ -119,26 +166,32 @@ interface Settling {
 }
 
 /** The new copy is in place: removes the old ones, and adds up what they counted. Returns the counters before the op. */
-function* settle(
+export function* settle(
   { placement }: PlanContext,
   flow: FlowView,
   { before, restarted, old, zeroStats }: Settling,
   refusals: Refusal[],
 ): Generator<Step, FlowStats, BackendResult> {
-  let counted = placement.total(flow, before ?? zeroStatsOf())
+  let counted = placement.sum(flow, before ?? zeroStatsOf())
   const gone: Counts[] = restarted && before !== undefined ? [before] : []
+  let isOne = true
   for (const backend of old) {
-    const result = yield { backend, op: { verb: 'del', id: flow, ...keyOf(flow), wantStats: true } }
+    const { error, stats } = yield { backend, op: { verb: 'del', id: flow, ...keyOf(flow), wantStats: true } }
     // A copy that is already gone is as good as deleted; one that cannot be is still there and is remembered.
-    if (result.error === undefined || result.error.code === 'NOT_FOUND') placement.remove(flow, backend)
-    else refusals.push({ ...result.error, backend })
-    if (result.stats !== undefined) {
-      gone.push(result.stats)
-      counted = later(counted, result.stats)
+    const isGone = error === undefined || error.code === 'NOT_FOUND'
+    // What another hand deleted had counted at least what was seen of it.
+    const counts = isGone ? (stats ?? placement.seen(flow)) : undefined
+    if (isGone) placement.remove(flow, backend)
+    else {
+      isOne = false
+      refusals.push({ ...error, backend })
     }
+    if (counts !== undefined) gone.push(counts)
+    if (stats !== undefined) counted = later(counted, stats)
   }
   if (zeroStats) placement.uncarry(flow)
   else for (const counts of gone) placement.carry(flow, counts)
+  if (isOne) placement.settle(flow)
   return counted
 }
 
@@ -158,7 +211,7 @@ export function* planDel(context: PlanContext, { id, key, wantStats }: NamedRequ
   const homes = known.length > 0 ? known : context.backends
   let deleted: BackendName | undefined
   // Begins with what earlier copies counted, which is forgotten with the last one.
-  let counted = placement.total(id, zeroStatsOf())
+  let counted = placement.sum(id, zeroStatsOf())
   let error: Failure | undefined
   for (const backend of homes) {
     const result = yield { backend, op: { verb: 'del', ...named, wantStats } }
@@ -189,8 +242,8 @@ export function* planGet(context: PlanContext, { id, key }: Omit<NamedRequest, '
       op: { verb: 'get', id, ...(key === undefined ? {} : { key }) },
     }
     if (flow !== undefined) {
-      placement.add(id, backend)
-      const stats = placement.total(id, flow.stats)
+      placement.add(id, backend, deviceOf(context, flow))
+      const stats = placement.total(id, flow.stats, backend)
       return { ufid, backend, flow: placement.isCarried(id) ? new CarriedFlow(flow, stats) : flow, stats }
     }
     if (error?.code === 'NOT_FOUND') placement.remove(id, backend)
@@ -200,17 +253,23 @@ export function* planGet(context: PlanContext, { id, key }: Omit<NamedRequest, '
 }
 
 /** Asks every backend, and writes down what they say. */
-function* locate(
-  { placement, backends }: PlanContext,
+export function* locate(
+  context: PlanContext,
   id: FlowId,
   named: { readonly key?: FlowKey },
 ): Generator<Step, readonly BackendName[], BackendResult> {
+  const { placement, backends } = context
   for (const backend of backends) {
     const { error, flow } = yield { backend, op: { verb: 'get', id, ...named } }
-    if (flow !== undefined) placement.add(id, backend)
+    if (flow !== undefined) placement.add(id, backend, deviceOf(context, flow))
     else if (error?.code === 'NOT_FOUND') placement.remove(id, backend)
   }
   return placement.of(id)
+}
+
+/** The device a flow that was read comes in by. */
+function deviceOf({ devices }: PlanContext, flow: Flow): number {
+  return flow.backend === 'tc' && devices.any ? devices.of(flow.key.inPort) : 0
 }
 
 /** Those that are likely first, then the rest. */
@@ -221,7 +280,7 @@ function inOrder(likely: readonly BackendName[], all: readonly BackendName[]): r
 /** The policy's word, or why it has none. */
 export function decide(
   { policy, facts, backends }: PlanContext,
-  flow: FlowView,
+  flow: PolicyPut,
 ): Placement | { readonly error: Failure } {
   try {
     const placement = policy.place(flow, facts)
@@ -248,7 +307,7 @@ function flawOf({ choices }: Placement, backends: readonly BackendName[]): strin
 
 function policyFailure(
   { name }: Policy,
-  { ufid }: FlowView,
+  { ufid }: PolicyPut,
   problem: string,
   cause?: unknown,
 ): { readonly error: Failure } {
@@ -269,11 +328,11 @@ function exists(ufid: Ufid, backend: BackendName | undefined): Failure {
   }
 }
 
-function missing(ufid: Ufid, verb: string): Failure {
+export function missing(ufid: Ufid, verb: string): Failure {
   return { code: 'NOT_FOUND', message: `cannot ${verb} flow ${ufid}: no backend holds it`, errno: 2 }
 }
 
-const zeroStatsOf = (): FlowStats => ({ packets: 0n, bytes: 0n, used: 0, tcpFlags: 0 })
+export const zeroStatsOf = (): FlowStats => ({ packets: 0n, bytes: 0n, used: 0, tcpFlags: 0 })
 
 /** Two copies' counters as one. */
 function later(a: FlowStats, b: FlowStats): FlowStats {

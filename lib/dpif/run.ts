@@ -1,8 +1,12 @@
 import type { Op, OpResult } from '../../types/op.js'
+import type { Move } from './move.js'
+
+/** What calls ask for, and what this room asks of itself. */
+export type Work = Op | Move
 
 /** The ops of one call on their way, and the promise that was given for them. */
 export class Run {
-  readonly ops: readonly Op[]
+  readonly ops: readonly Work[]
   readonly done: Promise<OpResult[]>
   /** How many ops were looked at so far. */
   read = 0
@@ -18,7 +22,7 @@ export class Run {
   /** Everything before this op has ended, executions aside. */
   #front = 0
 
-  constructor(ops: readonly Op[]) {
+  constructor(ops: readonly Work[]) {
     this.ops = ops
     this.#results = new Array(ops.length)
     this.done = new Promise((resolve, reject) => {
@@ -108,7 +112,7 @@ export class Run {
 
 const dropped = Symbol('dropped')
 
-function isExecute(op: Op | undefined): boolean {
+function isExecute(op: Work | undefined): boolean {
   try {
     return op?.op === 'execute'
   } catch {

@@ -9,6 +9,7 @@ import { foreignCases } from './conformance/foreign.js'
 import { identityCases } from './conformance/identity.js'
 import { lifetimeCases } from './conformance/lifetime.js'
 import { moveCases } from './conformance/move.js'
+import { placementCases } from './conformance/placement.js'
 import { policyCases } from './conformance/policy.js'
 import { portCases } from './conformance/ports.js'
 import { putCases } from './conformance/put.js'
@@ -83,6 +84,7 @@ const groups: readonly (readonly Case[])[] = [
   dumpCases,
   sweepCases,
   moveCases,
+  placementCases,
   chainCases,
   policyCases,
   foreignCases,

@@ -1,9 +1,37 @@
 import t from 'tap'
 import { type Engine, Pipeline } from '../../lib/dpif/pipeline.js'
 import { PlacementMap } from '../../lib/dpif/placement.js'
+import type { PlanContext } from '../../lib/dpif/plan.js'
+import { BackOff } from '../../lib/dpif/back-off.js'
+import { Devices } from '../../lib/dpif/devices.js'
+import { News } from '../../lib/dpif/news.js'
+import { kernelOnly } from '../../lib/index.js'
 import type { BackendOp } from '../../types/backend.js'
 import type { FlowId } from '../../types/flow.js'
 import type { BackendName, Op } from '../../types/op.js'
+
+function context(): PlanContext {
+  const placement = new PlacementMap()
+  const devices = new Devices(placement)
+  const policy = kernelOnly()
+  const facts = {
+    port: () => undefined,
+    location: () => undefined,
+    device: () => undefined,
+    history: () => undefined,
+    now: () => 0,
+  }
+  const news = new News(() => policy, facts, placement)
+  return {
+    placement,
+    devices,
+    backOff: new BackOff(devices, () => 0),
+    news,
+    policy,
+    facts,
+    backends: ['ovs'],
+  }
+}
 
 /** A pipeline over a backend that deletes whatever it is told to, and that counts how often a flow's ufid is looked at. */
 function pipelineOf(ufidOf: (key: string) => number) {
@@ -16,7 +44,7 @@ function pipelineOf(ufidOf: (key: string) => number) {
     },
   }
   const engine = {
-    context: { placement: new PlacementMap(), backends: ['ovs'] },
+    context: context(),
     backends: new Map([['ovs' as BackendName, backend]]),
     language: {
       identify: ({ key }: { readonly key: string }): { readonly id: FlowId; readonly key: string } => ({
@@ -89,7 +117,7 @@ t.test('a failure is told to the calls it struck, and others go on', async (t) =
     },
   }
   const pipeline = new Pipeline({
-    context: { placement: new PlacementMap(), backends: ['ovs'] },
+    context: context(),
     backends: new Map([['ovs' as BackendName, backend]]),
     language: {
       identify: ({ key }: { key: string }) => ({
@@ -116,7 +144,7 @@ function withExecutor(execute?: () => Promise<never>) {
     },
   }
   const pipeline = new Pipeline({
-    context: { placement: new PlacementMap(), backends: ['ovs'] },
+    context: context(),
     backends: new Map([['ovs' as BackendName, backend]]),
     executor: {
       execute: async (list: readonly { readonly actions: string }[]) => {

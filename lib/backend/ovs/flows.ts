@@ -247,7 +247,9 @@ export class OvsBackend implements Backend {
   }
 
   /** Flows of a port that is gone match nothing any more, and stay until they are deleted. */
-  async portLeaving(): Promise<void> {}
+  async portLeaving(): Promise<readonly FlowId[]> {
+    return []
+  }
 
   portsChanged(): void {}
 }

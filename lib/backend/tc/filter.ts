@@ -97,6 +97,10 @@ export class FilterFlow implements DumpedFlow {
     return this.isFlow ? this.id.ufid : ''
   }
 
+  get inPort(): number | undefined {
+    return this.#ports.byIfindex(this.place.ifindex)?.number
+  }
+
   /** Of a filter that is a flow. */
   get id(): FlowId {
     this.#id ??= new UfidInBytes(this.#bytes, this.#message + this.#cookie)
@@ -244,7 +248,7 @@ export class FilterFlow implements DumpedFlow {
       this.place.protocol,
       new AttributeIndex(this.#bytes, this.#message + this.#start, this.#message + this.#end),
     )
-    const inPort = this.#ports.byIfindex(this.place.ifindex)?.number
+    const { inPort } = this
     const where = inPort === undefined ? {} : { inPort }
     return {
       key: { recircId: this.place.chain, ...where, ...key },

@@ -440,20 +440,22 @@ export class TcBackend implements Backend {
     await this.#qdiscs.removeOurs(this.#transport)
   }
 
-  async portLeaving(port: Port): Promise<void> {
-    await this.#flushPort(port)
+  async portLeaving(port: Port): Promise<readonly FlowId[]> {
+    const gone = await this.#flushPort(port)
     await this.#qdiscs.remove(this.#transport, port.ifindex)
+    return gone
   }
 
   /** Deletes what we put on a port, in whichever process. */
-  async #flushPort(port: Port): Promise<void> {
-    if (portObjection(port) !== undefined) return
-    const ours: BackendOp[] = []
+  async #flushPort(port: Port): Promise<readonly FlowId[]> {
+    if (portObjection(port) !== undefined) return []
+    const ours: (BackendOp & { readonly verb: 'del' })[] = []
     for await (const flows of this.#dumps.of(port, true)) {
       for (const { id, place } of flows)
         if (isOurs(place.handle)) ours.push({ verb: 'del', id, wantStats: false })
     }
     await inSlices(ours, async (slice) => throwFirst(await this.operate(slice)))
+    return ours.map(({ id }) => id)
   }
 }
 
