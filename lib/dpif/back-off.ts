@@ -72,6 +72,11 @@ export class BackOff {
     return false
   }
 
+  /** Whether the device of a port has no room, as far as is known; asks for nothing. */
+  isFull(flow: Pick<FlowView, 'inPort'>, choice: Choice): boolean {
+    return this.#now() < (this.#held.get(this.#roomOf(flow, choice))?.until ?? 0)
+  }
+
   /** The backend was asked, and this was the answer. */
   refused(flow: FlowView, choice: Choice, failure: Failure): void {
     const isRoom = failure.code === 'NO_SPACE'
@@ -123,7 +128,7 @@ export class BackOff {
     if (probe !== undefined) this.#probes.delete(probe)
   }
 
-  #roomOf({ inPort }: FlowView, { backend, skip }: Choice): string {
+  #roomOf({ inPort }: Pick<FlowView, 'inPort'>, { backend, skip }: Choice): string {
     const device = this.#devices.of(inPort)
     return `${backend} ${skip} ${device === 0 ? `port ${inPort}` : `device ${device}`}`
   }

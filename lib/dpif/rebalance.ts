@@ -1,3 +1,4 @@
+import type { ErrorCode } from '../../types/errors.js'
 import type { RebalanceOptions, RebalancePass } from '../../types/dpif.js'
 import type { FlowId } from '../../types/flow.js'
 import type { Choice } from '../../types/policy.js'
@@ -23,6 +24,8 @@ interface Contest {
   /** Those that are in and have somewhere else to go, the least worthy of them. */
   readonly inside: Top<Candidate>
   readonly device: number
+  /** One of its ports. */
+  readonly inPort: number
 }
 
 type Limits = Required<Omit<RebalanceOptions, 'signal'>>
@@ -59,7 +62,7 @@ export class Rebalancer {
     this.#waiting = 0
     const flows = await look(this.#parts, everyMs / 2, turn, (seen) => this.#judge(seen))
     let budget = maxMoves
-    budget -= await this.#move(this.#unwanted.sorted().slice(0, budget), false, turn)
+    budget -= await this.#leave(turn)
     const contests = [...this.#contests.values()].filter(({ waiting }) => waiting.size > 0)
     for (const [at, contest] of contests.entries()) {
       const share = Math.ceil(budget / (contests.length - at))
@@ -138,7 +141,7 @@ export class Rebalancer {
     let contest = this.#contests.get(name)
     if (contest === undefined) {
       const { maxMoves } = this.#limits
-      contest = { waiting: new Top(maxMoves), inside: new Top(maxMoves), device }
+      contest = { waiting: new Top(maxMoves), inside: new Top(maxMoves), device, inPort }
       this.#contests.set(name, contest)
     }
     return contest
@@ -146,21 +149,35 @@ export class Rebalancer {
 
   /** Answers how many moves were made. */
   async #settle(contest: Contest, budget: number, turn: Turn): Promise<number> {
-    let waiting = contest.waiting.sorted()
     const before = this.#moves
-    const room = this.#parts.context.devices.room(contest.device)
-    // Where nobody knows of a limit, as many as come until one is refused.
-    const some = waiting
-      .filter(({ to }) => to !== undefined)
-      .slice(0, Math.min(budget, room || waiting.length))
-    for (let at = 0; at < some.length && !turn.isOver; at += BATCH) {
-      const batch = some.slice(at, at + (room === 0 ? 1 : BATCH))
-      const came = await this.#promote(batch)
-      waiting = waiting.filter((candidate) => !came.has(candidate))
-      if (came.size < batch.length || room === 0) break
-    }
+    const waiting = await this.#fill(contest, budget, turn)
     await this.#exchange(waiting, contest.inside.sorted(), budget - (this.#moves - before), turn)
     return this.#moves - before
+  }
+
+  /** Uses what room there is. Answers those that wait still and may come. */
+  async #fill(
+    { waiting, device, inPort }: Contest,
+    budget: number,
+    turn: Turn,
+  ): Promise<readonly Candidate[]> {
+    const { backOff, devices } = this.#parts.context
+    const left = new Set(waiting.sorted())
+    // Those that a policy holds back itself have no room.
+    const some = [...left].filter(({ to }) => to !== undefined).slice(0, budget)
+    const room = devices.room(device)
+    // Where there is none as far as is known, one tries from time to time; where nobody knows, as many as come until one is refused.
+    const most = room === 0 ? 1 : (room ?? some.length)
+    for (let at = 0; at < Math.min(most, some.length) && !turn.isOver; at += BATCH) {
+      const batch = some.slice(at, Math.min(at + BATCH, most))
+      const [choice] = batch[0]?.to ?? []
+      if (choice === undefined || backOff.isFull({ inPort }, choice)) break
+      const codes = await this.#promote(batch, false)
+      for (const [index, candidate] of batch.entries())
+        if (codes[index] !== 'NO_SPACE') left.delete(candidate)
+      if (codes.includes('NO_SPACE')) break
+    }
+    return [...left]
   }
 
   get #moves(): number {
@@ -189,53 +206,61 @@ export class Rebalancer {
 
   async #changePlaces(fast: readonly Candidate[], slow: readonly Candidate[]): Promise<void> {
     const gone = await this.#carryOut(slow.map(({ id, to }) => new Move(id, to)))
-    const left = slow.filter((_, at) => gone[at])
+    const left = slow.filter((_, at) => gone[at] === undefined)
     this.#tally.demoted += left.length
     this.#tally.failed += slow.length - left.length
-    const coming = fast.slice(0, left.length)
-    const came = await this.#promote(coming)
+    const came = (await this.#promote(fast.slice(0, left.length), true)).filter((fate) => fate === undefined)
     // Where nobody came, the fastest of those that left come back.
-    const back = left.slice(came.size)
-    if (back.length === 0) return
+    const back = left.slice(came.length)
     const returned = await this.#carryOut(back.map(({ id, here }) => new Move(id, [here], true)))
-    this.#tally.demoted -= returned.filter((moved) => moved).length
+    this.#tally.demoted -= returned.filter((fate) => fate === undefined).length
   }
 
-  async #promote(candidates: readonly Candidate[]): Promise<Set<Candidate>> {
-    const moved = await this.#carryOut(candidates.map(({ id, to }) => new Move(id, to, true)))
-    const came = new Set(candidates.filter((_, at) => moved[at]))
-    this.#tally.promoted += came.size
-    this.#tally.failed += candidates.length - came.size
-    return came
+  /** Why each was not moved, or nothing. */
+  async #promote(candidates: readonly Candidate[], isExchange: boolean): Promise<readonly Fate[]> {
+    const moves = candidates.map(({ id, to }) => new Move(id, to, true))
+    const fates = await this.#carryOut(moves, isExchange)
+    for (const fate of fates) this.#tally[fate === undefined ? 'promoted' : 'failed']++
+    return fates
   }
 
   /** Moves flows out of where the policy does not want them. */
-  async #move(candidates: readonly Candidate[], intoHardware: boolean, turn: Turn): Promise<number> {
+  async #leave(turn: Turn): Promise<number> {
+    const candidates = this.#unwanted.sorted()
     let count = 0
     for (let at = 0; at < candidates.length && !turn.isOver; at += BATCH) {
       const batch = candidates.slice(at, at + BATCH)
-      const moved = await this.#carryOut(batch.map(({ id, to }) => new Move(id, to, intoHardware)))
+      const fates = await this.#carryOut(batch.map(({ id, to }) => new Move(id, to)))
       for (const [index, { here }] of batch.entries()) {
-        if (!moved[index]) this.#tally.failed++
+        if (fates[index] !== undefined) this.#tally.failed++
         else if (here.backend === 'tc') this.#tally.demoted++
         else this.#tally.promoted++
       }
-      count += moved.filter((yes) => yes).length
+      count += fates.filter((fate) => fate === undefined).length
     }
     return count
   }
 
-  /** Which of them were moved. Those that were not have their rest as well, lest they are tried each time. */
-  async #carryOut(moves: readonly Move[]): Promise<readonly boolean[]> {
+  /**
+   * Why each was not moved, or nothing. Those that were not have their rest as well, lest they are tried each time; with `isFinal` false
+   * only when it was for another reason than want of room.
+   */
+  async #carryOut(moves: readonly Move[], isFinal = true): Promise<readonly Fate[]> {
     if (moves.length === 0) return []
     const { history, clock } = this.#parts
-    await this.#parts.move(moves)
+    const results = await this.#parts.move(moves)
     const now = clock.now()
-    for (const { id, outcome } of moves)
-      if (outcome?.backend !== undefined) history.moved(id, outcome.backend, now)
-    return moves.map(({ moved }) => moved)
+    return moves.map(({ id, outcome, moved }, at) => {
+      const fate = moved ? undefined : (results[at]?.error?.code ?? 'NOT_FOUND')
+      const rests = isFinal || fate !== 'NO_SPACE'
+      if (rests && outcome?.backend !== undefined) history.moved(id, outcome.backend, now)
+      return fate
+    })
   }
 }
+
+/** Undefined for a flow that was moved. */
+type Fate = ErrorCode | undefined
 
 /** Where a flow goes that has to leave: software of TC where hardware was not demanded, else what the policy says comes next. */
 function nextBest(
