@@ -10,12 +10,14 @@ t.setTimeout(0)
 
 const ROOM = 100
 const FLOWS = 1000
+/** Ranks around the edge where the difference may be too small for a change of places. */
+const EDGE = 8
 
 const address = (n: number) => `10.1.${n >> 8}.${n & 255}`
 /** The order in which flows are put has nothing to do with how busy they are. */
 const rankOf = (n: number) => ((n * 387) % FLOWS) + 1
-/** Packets of a flow between two looks: few have most of them. */
-const rateOf = (n: number) => Math.floor(5000 / rankOf(n))
+/** Packets of a flow between two looks: few have most of them. One in {@link EDGE} is a quarter faster than one of the other side. */
+const rateOf = (n: number) => Math.max(1, Math.round(600 * 0.97 ** rankOf(n)))
 
 const policies: Readonly<Record<string, Policy>> = {
   'the others are in openvswitch': preferTc({ skip: 'sw' }),
@@ -71,24 +73,26 @@ else {
       }
 
       const passes: RebalancePass[] = []
-      for await (const pass of dpif.rebalance({ everyMs: 100, ratio: 1.05, restMs: 0 })) {
+      for await (const pass of dpif.rebalance({ everyMs: 100, restMs: 0 })) {
         t.comment(JSON.stringify(pass))
         passes.push(pass)
         if (passes.length === 4) break
         await traffic()
       }
-      const [first, second, ...rest] = passes
+      const [first, second, third, last] = passes
       t.match(first, { flows: FLOWS, promoted: 0, demoted: 0 }, 'nobody knows who is fast')
       t.ok((second?.promoted ?? 0) > ROOM / 2, 'then many change places')
-      for (const pass of rest) t.match(pass, { promoted: 0, demoted: 0 }, 'with steady rates nothing moves')
+      // Flows are not measured all in one moment.
+      t.ok((third?.promoted ?? 0) <= 2, 'few at the edge follow')
+      t.match(last, { promoted: 0, demoted: 0 }, 'with steady rates nothing moves')
       t.equal(esw.used, ROOM)
       const inHardware = new Set<string>()
       for await (const { ufid } of dpif.dump({ terse: true, types: ['offloaded'] })) inHardware.add(ufid)
       t.equal(inHardware.size, ROOM)
       const missing = ufids.filter((ufid, n) => rankOf(n) <= ROOM && !inHardware.has(ufid))
-      t.ok(missing.length <= 6, `${missing.length} of the ${ROOM} fastest are not in hardware`)
+      t.ok(missing.length <= EDGE, `${missing.length} of the ${ROOM} fastest are not in hardware`)
       t.same(
-        ufids.filter((ufid, n) => rankOf(n) <= ROOM * 0.9 && !inHardware.has(ufid)),
+        ufids.filter((ufid, n) => rankOf(n) <= ROOM - EDGE && !inHardware.has(ufid)),
         [],
         'and they are at the edge',
       )
