@@ -166,7 +166,7 @@ export class PlacementMap {
   }
 
   /** What the copy that leaves had counted when it was last looked at. */
-  seen({ ufid }: FlowId): Counts | undefined {
+  seen({ ufid }: FlowId): Required<Counts> | undefined {
     const change = this.#carried.get(ufid)?.change
     return change?.to === undefined ? undefined : change.seen
   }

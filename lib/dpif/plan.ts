@@ -179,15 +179,16 @@ export function* settle(
     const { error, stats } = yield { backend, op: { verb: 'del', id: flow, ...keyOf(flow), wantStats: true } }
     // A copy that is already gone is as good as deleted; one that cannot be is still there and is remembered.
     const isGone = error === undefined || error.code === 'NOT_FOUND'
-    // What another hand deleted had counted at least what was seen of it.
-    const counts = isGone ? (stats ?? placement.seen(flow)) : undefined
+    // What another hand deleted, or what cannot be, has counted at least what was seen of it.
+    const counts = stats ?? placement.seen(flow)
     if (isGone) placement.remove(flow, backend)
     else {
       isOne = false
       refusals.push({ ...error, backend })
     }
-    if (counts !== undefined) gone.push(counts)
-    if (stats !== undefined) counted = later(counted, stats)
+    if (counts === undefined) continue
+    counted = later(counted, counts)
+    if (isGone) gone.push(counts)
   }
   if (zeroStats) placement.uncarry(flow)
   else for (const counts of gone) placement.carry(flow, counts)

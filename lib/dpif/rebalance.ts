@@ -207,13 +207,15 @@ export class Rebalancer {
   async #changePlaces(fast: readonly Candidate[], slow: readonly Candidate[]): Promise<void> {
     const gone = await this.#carryOut(slow.map(({ id, to }) => new Move(id, to)))
     const left = slow.filter((_, at) => gone[at] === undefined)
-    this.#tally.demoted += left.length
     this.#tally.failed += slow.length - left.length
     const came = (await this.#promote(fast.slice(0, left.length), true)).filter((fate) => fate === undefined)
     // Where nobody came, the fastest of those that left come back.
     const back = left.slice(came.length)
     const returned = await this.#carryOut(back.map(({ id, here }) => new Move(id, [here], true)))
-    this.#tally.demoted -= returned.filter((fate) => fate === undefined).length
+    const stayedAway = left.length - returned.filter((fate) => fate === undefined).length
+    this.#tally.demoted += stayedAway
+    // Those that have made room wait themselves now.
+    this.#waiting += stayedAway
   }
 
   /** Why each was not moved, or nothing. */

@@ -73,7 +73,7 @@ for (const [where, policy] of Object.entries(policies)) {
       }
       const [first, second, third] = await passes(dpif, [traffic, traffic, traffic])
       t.match(first, { flows: 8, promoted: 0, demoted: 0, waiting: 5 })
-      t.match(second, { promoted: 3, demoted: 3, waiting: 2 })
+      t.match(second, { promoted: 3, demoted: 3, waiting: 5 })
       t.same(await inHardware(), [6, 7, 8])
       t.match(third, { promoted: 0, demoted: 0 })
       for await (const { ufid, stats } of dpif.dump())
