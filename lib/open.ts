@@ -10,6 +10,7 @@ import { Meters } from './backend/meters.js'
 import { Inventory } from './backend/device/inventory.js'
 import { judge } from './backend/device/preflight.js'
 import { survey } from './backend/device/survey.js'
+import { KernelLeftovers } from './backend/leftovers.js'
 import { Datapaths } from './backend/ovs/datapath.js'
 import { KernelExecutor } from './backend/ovs/execute.js'
 import type { FamilyId, GroupId } from './backend/ovs/family.js'
@@ -24,10 +25,13 @@ import { Polices } from './backend/tc/meters.js'
 import { probeTc } from './backend/tc/probe.js'
 import { DpifProvider } from './dpif/dpif.js'
 import { ParsedUfid, ufidOfWords } from './ovs/ufid.js'
+import { bitsOf } from './ovs/match-bits.js'
 import { identify, inputFailure, viewOf } from './ovs/view.js'
 import { preferTc } from './policy/prefer-tc.js'
+import { Ftrace } from './trace/ftrace.js'
 import { Families } from './transport/family.js'
 import { NativeTransport } from './transport/native.js'
+import { threadsOf } from './transport/threads.js'
 
 /** Which kernel to talk to. */
 export interface KernelOptions {
@@ -47,6 +51,9 @@ export interface OpenOptions extends KernelOptions {
   readonly lanes?: number
 }
 
+/** What modules there are takes a try, which changes something for a moment. */
+const untried = { privileged: true, missing: [], lacking: [] }
+
 /** Each is a socket and a thread. */
 const MAX_LANES = 16
 
@@ -55,6 +62,7 @@ const language: Language = {
   identify,
   idOf: (ufid) => new ParsedUfid(ufid),
   ufidOf: ufidOfWords,
+  bits: bitsOf,
   failure: inputFailure,
 }
 
@@ -84,6 +92,7 @@ export async function openDpif({
     const group: GroupId = (family, name) => families.group(family, name)
     const datapaths = new Datapaths(transport, id)
     const datapath = await datapaths.get(name)
+    const inventory = new Inventory(transport, id)
     const abilities = { chains: datapath.features.includes('tcRecircSharing') }
     const kernelMeters = new KernelMeters(transport, id, datapath.ifindex)
     const polices = new Polices(transport, datapath.ifindex, async (meters) => {
@@ -105,6 +114,17 @@ export async function openDpif({
       executor: new KernelExecutor(transport, id, datapath.ifindex),
       stats: () => datapaths.stats(name),
       language,
+      leftovers: new KernelLeftovers({ transport, id, datapaths, inventory }),
+      surveyor: {
+        survey: async (names) => {
+          const found = await survey(transport, inventory, names, untried)
+          return {
+            devices: found.ports.flatMap((port) => port.device ?? []),
+            findings: judge(found).findings,
+          }
+        },
+      },
+      tracer: transport instanceof NativeTransport ? new Ftrace(() => threadsOf(transport)) : undefined,
       release,
     })
   } catch (error) {

@@ -16,9 +16,10 @@ const plan: Record<string, readonly string[]> = {
   'lib/transport': ['lib/netlink'],
   'lib/backend': ['lib/ovs', 'lib/tc', 'lib/device', 'lib/netfilter', 'lib/netlink', 'lib/memory'],
   'lib/policy': ['lib/netlink'],
+  'lib/trace': [],
   'lib/dpif': ['lib/memory'],
   'lib/testing': ['lib/netlink', 'lib/ovs', 'lib/tc', 'lib/device', 'lib/netfilter'],
-  'lib/open': ['lib/backend', 'lib/dpif', 'lib/ovs', 'lib/policy', 'lib/transport'],
+  'lib/open': ['lib/backend', 'lib/dpif', 'lib/ovs', 'lib/policy', 'lib/trace', 'lib/transport'],
   'lib/index': ['lib/open', 'lib/ovs', 'lib/netfilter', 'lib/policy', 'lib/transport'],
   'lib/cli': ['lib/index'],
 }

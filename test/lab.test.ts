@@ -47,7 +47,7 @@ const lists: Partial<Record<TargetName, (file: string) => boolean>> = {
   built: (file) => /(chains|conntrack|eswitch[-a-z]*|conformance|features)\.test\.js$/.test(file),
   // Not what takes an emulated kernel many minutes: thousands of comparisons, much traffic, buckets that fill meanwhile.
   qemu: (file) =>
-    !/(tc-syntax|vswitchd|tunnels|random|meters|chains|conntrack|learning-switch|policy|eswitch[-a-z]*)\.test\.js$/.test(
+    !/(tc-syntax|vswitchd|tunnels|random|model|meters|chains|conntrack|learning-switch|policy|eswitch[-a-z]*)\.test\.js$/.test(
       file,
     ),
 }

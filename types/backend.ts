@@ -69,6 +69,12 @@ export type DumpedFlow = Flow & {
   detach(): void
 }
 
+/** A stage on the way to the kernel, done for show. */
+export interface Rehearsed {
+  readonly name: string
+  readonly nanoseconds: number
+}
+
 /** What one backend says of one op. */
 export interface BackendResult {
   readonly error?: Failure
@@ -104,14 +110,16 @@ export interface Backend {
   objections(flow: FlowView, choice: Choice): Failure[]
   /** Why a flow nothing stands against will not be in hardware, as {@link Verdict.softwareOnly} has it. */
   softwareOnly?(flow: FlowView, choice: Choice): Failure | undefined
+  /** Makes what would be sent for a new flow, and sends nothing: how long that takes, for a trace. Of a flow nothing stands against. */
+  rehearse?(flow: FlowView, choice: Choice): readonly Rehearsed[]
   /** Learns what {@link objections} depends on and nobody has asked a kernel for yet. */
   learn?(flow: FlowView): Promise<void>
   /** The flow in the words of the backend's own tool, as {@link Verdict.filter} has it. Only of a flow nothing stands against. */
   filter?(flow: FlowView, choice: Choice): string
-  /** Deletes every flow of ours on this datapath. */
-  flush(): Promise<void>
-  /** The port is about to be detached: takes away what of ours would live on with the device, and answers which flows those were. */
-  portLeaving(port: Port): Promise<readonly FlowId[]>
+  /** Deletes every flow of ours on this datapath. `gone` hears of each. */
+  flush(gone?: (id: FlowId) => void): Promise<void>
+  /** The port is about to be detached: takes away what of ours would live on with the device. `gone` hears of each flow. */
+  portLeaving(port: Port, gone?: (id: FlowId) => void): Promise<void>
   /** The ports of the datapath have changed. */
   portsChanged(ports: readonly Port[]): void
 }

@@ -1,6 +1,7 @@
 import type { FlowView } from './backend.js'
+import type { NetDevice, PreflightFinding } from './device.js'
 import type { Failure } from './errors.js'
-import type { FlowId, FlowKey, FlowStats, FlowWords, Ufid } from './flow.js'
+import type { FlowId, FlowKey, FlowStats, FlowWords, Match, Ufid } from './flow.js'
 import type {
   BackendName,
   CounterPage,
@@ -14,6 +15,7 @@ import type {
   OpResult,
   PutMode,
   PutOp,
+  Refusal,
 } from './op.js'
 import type { DumpMetersOptions, Meter, MeterFeatures, MeterSpec, SetMeterOptions } from './meter.js'
 import type { Placement, Policy, RemovalCause } from './policy.js'
@@ -142,8 +144,17 @@ export interface Dpif extends AsyncDisposable {
    */
   expire(options: ExpireOptions): AsyncIterableIterator<readonly ExpiredFlow[]>
 
-  /** What is not as it should be: orphans, duplicates, shadows, leftovers. Changes nothing. */
+  /**
+   * What is not as it should be: orphans, duplicates, shadows, leftovers. Changes nothing, and pulls. What comes and goes meanwhile may
+   * be told of or not; throws at the end as `dump` does.
+   */
   audit(): AsyncIterableIterator<AuditFinding>
+
+  /**
+   * Takes away what `audit` calls sweepable, each when it is asked for, and tells of what is gone. Looks again before each, so that what
+   * has become of use meanwhile stays. Throws what a kernel says against it.
+   */
+  tidy(): AsyncIterableIterator<AuditFinding>
 
   /**
    * Deletes every flow of the datapath in openvswitch, and the filters of ours in TC with the qdiscs this object made. Filters and
@@ -151,8 +162,27 @@ export interface Dpif extends AsyncDisposable {
    */
   flush(): Promise<void>
 
-  /** Where the policy would send a flow and what stands against it, without asking a kernel to take it. */
-  explain(flow: FlowSpec): Promise<Explanation>
+  /**
+   * Where the policy sends a flow and what stands against it, without asking a kernel to take it: one that might be put, or, named by its
+   * ufid or key, one that lives. Tells as well what its devices are like, and what would have to change. Rejects with NOT_FOUND when a
+   * flow without actions does not live.
+   *
+   * ```ts
+   * const { flow, changes } = await dpif.explain({ ufid })
+   * if (!flow?.offloaded) console.log(changes.join('\n')) // 'ethtool -K pf0vf1 hw-tc-offload on', …
+   * ```
+   */
+  explain(flow: FlowSpec | Omit<GetOp, 'op'>): Promise<Explanation>
+
+  /**
+   * Creates a flow and tells what it ran through, ours and the kernel's, with the time each took; then deletes it again, unless `keep` is
+   * set. A flow that is there already is refused with EXISTS and left alone.
+   *
+   * The kernel's functions are there where it has ftrace's function_graph and this process may use it; `untraced` says why they are not.
+   * What that changes in tracefs is put back, and what somebody else uses is left alone. For a moment the functions of TC, of openvswitch
+   * and of the drivers are slower.
+   */
+  trace(flow: FlowSpec, options?: TraceOptions): Promise<FlowTrace>
 
   /** The ports, ascending by number, with their counters. */
   ports(): Promise<readonly Port[]>
@@ -293,14 +323,16 @@ export interface ExpiredFlow {
 export type AuditKind =
   /** A flow in both backends. */
   | 'DUPLICATE'
-  /** A filter of ours on a device that is no port of the datapath, or that names one which is none. */
+  /** A filter of ours on a device that is no port of any datapath, or one that sends packets to a device that is no port of this one. */
   | 'ORPHAN'
   /** A filter of others that sees packets before flows do. */
   | 'FOREIGN_FILTER'
-  /** A flow in TC that takes packets from a different flow in openvswitch. */
+  /** A flow in TC that takes packets from a different flow in openvswitch; told once for each of the latter. */
   | 'SHADOW'
-  /** A qdisc of ours without a filter. */
+  /** A qdisc without a filter that we made, in this or an earlier process, on a port or on a device that is no port of any datapath. */
   | 'EMPTY_QDISC'
+  /** There were more flows than are compared for shadows; those that were not looked at may have some. */
+  | 'UNFINISHED'
   /** See {@link Flow.suspect}. */
   | 'SUSPECT'
 
@@ -311,7 +343,7 @@ export interface AuditFinding {
   readonly ufid?: Ufid
   /** Name of the device. */
   readonly device?: string
-  /** Whether `hwacc sweep` takes it away. */
+  /** Whether `tidy`, and so `hwacc sweep`, takes it away. */
   readonly sweepable: boolean
 }
 
@@ -338,11 +370,61 @@ export interface Explanation {
   readonly others: readonly Verdict[]
   /** The first backend nothing stands against, as far as is known without asking a kernel. */
   readonly backend?: BackendName
+  /** The flow as it lives; left out when it does not. */
+  readonly flow?: Flow
+  /** The devices it has to do with: the one its packets come in through, then those it sends them to. */
+  readonly devices: readonly NetDevice[]
+  /** What keeps flows on these devices out of hardware, as `preflight` has it, but for modules, which take a try. */
+  readonly findings: readonly PreflightFinding[]
+  /** What would have to change for the flow to be in hardware, a command or a sentence each; empty when it is. */
+  readonly changes: readonly string[]
+}
+
+export interface TraceOptions {
+  /** Leaves the flow in place. */
+  readonly keep?: boolean
+}
+
+/** What `trace` answers. */
+export interface FlowTrace {
+  /** What became of the put; `declined` has what the backends said that were asked before. */
+  readonly result: OpResult
+  readonly policy: string
+  readonly placement: Placement
+  /** What we did, in order. Each was done for the first time, or nearly so: on a hot path it takes a tenth of that. */
+  readonly steps: readonly TraceStep[]
+  /** What the kernel did, a tree for each request; empty where it could not be seen. */
+  readonly kernel: readonly TraceCall[]
+  /** Why the kernel could not be watched, and what would help. */
+  readonly untraced?: string
+  /** The flow as it lived after the put. */
+  readonly flow?: Flow
+}
+
+/** One stage of a put. */
+export interface TraceStep {
+  /** The stage, and the function that is its heart: `translate: translateFilter()`. */
+  readonly name: string
+  /** The backend it was done for, if for one. */
+  readonly backend?: BackendName
+  readonly microseconds: number
+}
+
+/** A function of the kernel that ran. */
+export interface TraceCall {
+  readonly name: string
+  /** The module it is in, where it is in one. */
+  readonly module?: string
+  /** With all that it called; left out when the kernel did not say. */
+  readonly microseconds?: number
+  readonly calls: readonly TraceCall[]
 }
 
 export interface Verdict {
   readonly backend: BackendName
   readonly objections: readonly Failure[]
+  /** What the backend answered when this object last put the flow, if that was a refusal and among the last 1,024. */
+  readonly refusal?: Refusal
   /**
    * From TC, when nothing stands against the flow: why it is put with skip_hw all the same, for example OTHER_SWITCH. Whether a device
    * takes a flow that is offered to it, only the device knows.
@@ -368,8 +450,49 @@ export interface Language {
   idOf(ufid: Ufid): FlowId
   /** Its text. */
   ufidOf(words: FlowWords): Ufid
+  /** What is matched, as bits that two matches can be compared by. */
+  bits(match: Required<Match>): MatchBits
   /** The failure an error of the caller's is; rethrows what is none. */
   failure(error: unknown): Failure
+}
+
+/** A match, by the name of each attribute that counts: its value and its mask, of one length. Bits that do not count are 0. */
+export type MatchBits = ReadonlyMap<string, { readonly value: Uint8Array; readonly mask: Uint8Array }>
+
+/** Something an audit has found, and what takes it away, where something may. */
+export interface Found {
+  readonly finding: AuditFinding
+  /** Looks again first; false when there was nothing to take away any more. Rejects with what the kernel says against it. */
+  readonly sweep?: () => Promise<boolean>
+}
+
+/** What is about on devices that flows hang on, beside the flows. */
+export interface Leftovers {
+  /** Orphans, foreign filters and empty qdiscs. A qdisc that is empty once what was found on it is gone is found as well. */
+  find(ports: readonly Port[]): AsyncIterable<Found>
+}
+
+/** What devices are like. */
+export interface Surveyor {
+  /** Of these names, in their order. Changes nothing, and tries nothing. */
+  survey(names: readonly string[]): Promise<Surroundings>
+}
+
+export interface Surroundings {
+  readonly devices: readonly NetDevice[]
+  readonly findings: readonly PreflightFinding[]
+}
+
+/** Watches what the kernel does. */
+export interface KernelTracer {
+  /**
+   * Does `work` and answers the calls of the functions called `roots` that the kernel made for this process meanwhile, down to those of the
+   * drivers of `devices`; or `untraced`, with a sentence, and `work` is done all the same. Rejects as `work` does.
+   */
+  during<T>(
+    subject: { readonly roots: readonly string[]; readonly devices: readonly NetDevice[] },
+    work: () => Promise<T>,
+  ): Promise<{ readonly value: T; readonly calls: readonly TraceCall[]; readonly untraced?: string }>
 }
 
 /** Sends packets through actions. */

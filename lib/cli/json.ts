@@ -37,7 +37,8 @@ export function resultJson({ ufid, backend, error, declined, stats }: OpResult, 
   }
 }
 
-export function explanationJson({ ufid, policy, placement, verdicts, others, backend }: Explanation): object {
+export function explanationJson(explanation: Explanation, now: number): object {
+  const { ufid, policy, placement, verdicts, others, backend, flow, devices, findings, changes } = explanation
   return {
     ufid,
     policy,
@@ -48,15 +49,18 @@ export function explanationJson({ ufid, policy, placement, verdicts, others, bac
     })),
     others: others.map((verdict) => ({ backend: verdict.backend, ...verdictJson(verdict) })),
     backend: backend ?? null,
+    flow: flow === undefined ? null : flowJson(flow, now),
+    ...{ devices, findings, changes },
   }
 }
 
 function verdictJson(
-  { objections, softwareOnly, filter }: Omit<Verdict, 'backend'> = { objections: [] },
+  { objections, softwareOnly, refusal, filter }: Omit<Verdict, 'backend'> = { objections: [] },
 ): object {
   return {
     objections: objections.map(failureJson),
     ...(softwareOnly === undefined ? {} : { softwareOnly: failureJson(softwareOnly) }),
+    ...(refusal === undefined ? {} : { refusal: failureJson(refusal) }),
     ...(filter === undefined ? {} : { filter }),
   }
 }

@@ -26,6 +26,8 @@ export const optionRows = {
   flows:        { type: 'string', argument: 'FILE', text: 'lines of dump-flows, of hwacc or ovs-dpctl; - is stdin' },
   ports:        { type: 'string', argument: 'FILE', text: 'the ports there are, as hwacc show --json or hwacc show prints them' },
   json:         { type: 'boolean', text: 'one JSON document instead of lines' },
+  'dry-run':    { type: 'boolean', text: 'print what would be done' },
+  keep:         { type: 'boolean', text: 'leave the flow in place' },
   'read-only':  { type: 'boolean', everywhere: true, text: 'refuse verbs that change anything' },
   timeout:      { type: 'string', short: 't', argument: 'SECONDS', everywhere: true, text: 'give up after that long' },
   help:         { type: 'boolean', short: 'h', everywhere: true, text: 'print help' },
@@ -51,6 +53,8 @@ export interface Options {
   readonly flows?: string
   readonly ports?: string
   readonly json: boolean
+  readonly dryRun: boolean
+  readonly keep: boolean
   readonly readOnly: boolean
   readonly timeoutMs?: number
   readonly help: boolean
@@ -83,6 +87,8 @@ export function parseOptions(argv: readonly string[]): { options: Options; words
     ...(typeof values.flows === 'string' ? { flows: values.flows } : {}),
     ...(typeof values.ports === 'string' ? { ports: values.ports } : {}),
     json: given.has('json'),
+    dryRun: given.has('dry-run'),
+    keep: given.has('keep'),
     readOnly: given.has('read-only'),
     ...(typeof values.timeout === 'string' ? { timeoutMs: milliseconds(values.timeout) } : {}),
     help: given.has('help'),

@@ -1,7 +1,7 @@
 import type { FlowView } from '../../types/backend.js'
 import type { FlowId, Ufid } from '../../types/flow.js'
 import type { BackendName, ExecuteOp, OpResult, PutOp, Refusal } from '../../types/op.js'
-import type { Choice } from '../../types/policy.js'
+import type { Choice, Placement } from '../../types/policy.js'
 import type { Plan, Step } from './plan.js'
 import type { Run } from './run.js'
 
@@ -62,7 +62,7 @@ export class Chunk {
   readonly runs: Run[]
   readonly indexes: number[]
   /** What the policy said of each, as far as it is tried. */
-  readonly orders: (readonly Choice[])[]
+  readonly orders: Placement[]
   /** What of that is not tried for now, by position; absent as long as that is nothing. */
   held: Map<number, Refusal[]> | undefined
   readonly tasks: Task[] = []

@@ -1,18 +1,27 @@
 import type { Backend, FlowView } from '../../types/backend.js'
 import type {
+  AuditFinding,
+  CloseOptions,
   Dpif,
+  Executor,
   ExpiredFlow,
   ExpireOptions,
-  Executor,
   Explanation,
+  FlowTrace,
+  KernelTracer,
   Language,
+  Leftovers,
+  Metrics,
   PortControl,
   RebalanceOptions,
   RebalancePass,
   ReplaceOptions,
   ReplaceProgress,
+  Surveyor,
   SweepOptions,
+  TraceOptions,
 } from '../../types/dpif.js'
+import type { Failure } from '../../types/errors.js'
 import type {
   BackendName,
   CounterPage,
@@ -34,7 +43,7 @@ import type {
   MeterSpec,
   SetMeterOptions,
 } from '../../types/meter.js'
-import type { Choice, Facts, Policy } from '../../types/policy.js'
+import type { Facts, Policy } from '../../types/policy.js'
 import type { Conntrack, OpenConntrack } from '../../types/conntrack.js'
 import type {
   AddPortOptions,
@@ -46,13 +55,16 @@ import type {
   PortChangesOptions,
   SetPortOptions,
 } from '../../types/port.js'
-import type { Ufid } from '../../types/flow.js'
+import type { FlowId } from '../../types/flow.js'
 import type { UpcallControl, UpcallOptions, Upcalls } from '../../types/upcall.js'
 import { DpifError } from '../errors.js'
 import { adopt } from './adoption.js'
 import { idlePages } from './ageing.js'
+import { Audit } from './audit.js'
 import { BackOff } from './back-off.js'
 import { Devices } from './devices.js'
+import { Events } from './events.js'
+import { explain } from './explain.js'
 import { History } from './history.js'
 import { Idleness } from './idleness.js'
 import { type Clock, monotonic } from './loop.js'
@@ -63,6 +75,7 @@ import { Pipeline } from './pipeline.js'
 import { PlacementMap } from './placement.js'
 import { decide, type PlanContext } from './plan.js'
 import type { Work } from './run.js'
+import { traceFlow } from './trace.js'
 
 /** What a provider is assembled from. */
 export interface DpifParts {
@@ -79,6 +92,10 @@ export interface DpifParts {
   /** Rejects with NO_DATAPATH. */
   readonly stats: () => Promise<DatapathStats>
   readonly language: Language
+  readonly leftovers: Leftovers
+  readonly surveyor: Surveyor
+  /** Left out where there is no kernel to watch. */
+  readonly tracer?: KernelTracer | undefined
   /** Called once, at the end of `close()`. */
   readonly release: () => Promise<void>
   /** The machine's own when left out. */
@@ -112,6 +129,8 @@ export class DpifProvider implements Dpif {
   /** For sweeps of idle flows. */
   #idleness: Idleness | undefined
   #portsKnown = ''
+  readonly #events: Events
+  readonly #audit: Audit
   #ports: ReadonlyMap<number, Port> = new Map()
   #lastKnown: number | undefined
   #knownBefore: number | undefined
@@ -142,15 +161,24 @@ export class DpifProvider implements Dpif {
     this.#backOff = new BackOff(this.#devices, now)
     this.#placement.onLeft = (device) => this.#backOff.left(device)
     this.#news = new News(() => this.#context.policy, facts, this.#placement)
+    this.#events = new Events(parts.datapath.name)
     this.#context = {
       placement: this.#placement,
       devices: this.#devices,
       backOff: this.#backOff,
       news: this.#news,
+      events: this.#events,
       policy: parts.policy,
       facts,
       backends: parts.backends.map(({ name }) => name),
     }
+    this.#audit = new Audit({
+      backends: parts.backends,
+      language,
+      leftovers: parts.leftovers,
+      placement: this.#placement,
+      wanted: (flow, homes) => this.#wanted(flow, homes),
+    })
     this.#merge = new Merge(parts.backends, this.#placement, () => this.#beforeDump())
     this.#pipeline = new Pipeline({
       context: this.#context,
@@ -202,6 +230,22 @@ export class DpifProvider implements Dpif {
 
   async execute(packet: Omit<ExecuteOp, 'op'>): Promise<OpResult> {
     return this.#one({ op: 'execute', ...packet })
+  }
+
+  async *audit(): AsyncGenerator<AuditFinding> {
+    this.#checkOpen()
+    for await (const { finding } of this.#audit.find(await this.#loadPorts())) yield finding
+  }
+
+  async *tidy(): AsyncGenerator<AuditFinding> {
+    this.#checkOpen()
+    await this.#getReady()
+    for await (const { finding, sweep } of this.#audit.find(await this.#loadPorts()))
+      if (sweep !== undefined && (await this.#inPeace(sweep))) yield finding
+  }
+
+  metrics(): Metrics {
+    return this.#events.metrics()
   }
 
   upcalls(options: UpcallOptions = {}): Upcalls {
@@ -263,57 +307,65 @@ export class DpifProvider implements Dpif {
 
   flush(): Promise<void> {
     return this.#inPeace(async () => {
-      await this.#loadPorts()
-      for (const backend of this.#parts.backends) await backend.flush()
-      const gone: [ufid: Ufid, from: BackendName][] = []
-      if (this.#news.isWanted) {
-        this.#placement.each((id, [from]) => {
-          if (from !== undefined) gone.push([this.#parts.language.ufidOf(id), from])
-        })
-      }
-      this.#placement.clear()
-      for (const [ufid, from] of gone) this.#news.removed(ufid, from, 'flush')
-      // What others put into TC is still there.
-      this.#ready = undefined
+      await this.#flush()
     })
   }
 
-  explain(spec: FlowSpec): Promise<Explanation> {
+  async #flush(): Promise<readonly Port[]> {
+    const ports = await this.#loadPorts()
+    for (const backend of this.#parts.backends) await backend.flush((id) => this.#flushed(id, backend.name))
+    this.#forget()
+    // What others put into TC is still there.
+    this.#ready = undefined
+    return ports
+  }
+
+  explain(spec: FlowSpec | Omit<GetOp, 'op'>): Promise<Explanation> {
     return this.#inPeace(async () => {
-      const flow = this.#parts.language.view(spec, 'create')
-      await this.#getReady()
-      if (this.#namesUnknownPort(flow)) await this.#loadPorts()
-      for (const backend of this.#parts.backends) await backend.learn?.(flow)
-      const placement = decide(this.#context, flow)
-      if ('error' in placement) throw DpifError.from(placement.error)
-      const judge = (choice: Choice) => {
-        const backend = this.#backends.get(choice.backend) as Backend
-        const objections = backend.objections(flow, choice)
-        const verdict = { backend: choice.backend, objections }
-        if (objections.length > 0) return verdict
-        const filter = backend.filter?.(flow, choice)
-        const softwareOnly = backend.softwareOnly?.(flow, choice)
-        return {
-          ...verdict,
-          ...(softwareOnly === undefined ? {} : { softwareOnly }),
-          ...(filter === undefined ? {} : { filter }),
-        }
-      }
-      const verdicts = placement.choices.map(judge)
-      const others = [...this.#backends.keys()]
-        .filter((backend) => !placement.choices.some((choice) => choice.backend === backend))
-        .map((backend) => judge({ backend }))
-      const first = verdicts.find(({ objections }) => objections.length === 0)
-      const { name: policy } = this.#context.policy
-      return {
-        ufid: flow.ufid,
-        policy,
-        placement,
-        verdicts,
-        others,
-        ...(first === undefined ? {} : { backend: first.backend }),
-      }
+      const { view, flow } = await this.#look(spec)
+      if (this.#namesUnknownPort(view)) await this.#loadPorts()
+      const { surveyor } = this.#parts
+      return explain({ context: this.#context, backends: this.#backends, surveyor }, view, flow)
     })
+  }
+
+  /** A flow with all its parts, and as it lives, if it does. */
+  async #look(spec: FlowSpec | Omit<GetOp, 'op'>): Promise<{ view: FlowView; flow: Flow | undefined }> {
+    const { language } = this.#parts
+    const given = 'actions' in spec ? language.view(spec, 'create') : undefined
+    await this.#getReady()
+    const named = given === undefined ? spec : { ufid: given.ufid, key: given.key }
+    const { flow, error } = await this.#carryOutAlone({ op: 'get', ...named })
+    if (given !== undefined && flow === undefined) return { view: given, flow }
+    if (flow === undefined) throw DpifError.from(error as Failure)
+    const { ufid, key, mask, actions } = flow
+    const whole = 'actions' in spec ? spec : { ufid, key, mask, actions }
+    return { view: language.view(whole, 'upsert'), flow }
+  }
+
+  trace(spec: FlowSpec, options: TraceOptions = {}): Promise<FlowTrace> {
+    return this.#inPeace(async () => {
+      await this.#getReady()
+      const { language, surveyor, tracer } = this.#parts
+      const parts = {
+        ...{ context: this.#context, backends: this.#backends, language, surveyor },
+        operate: (op: Op) => this.#carryOutAlone(op),
+      }
+      return traceFlow(tracer === undefined ? parts : { ...parts, tracer }, spec, options)
+    })
+  }
+
+  /** One op, by whoever is alone already. */
+  async #carryOutAlone(op: Op): Promise<OpResult> {
+    const [result] = await this.#pipeline.run([op])
+    return result as OpResult
+  }
+
+  /** Where the policy wants a flow that is in these backends. */
+  #wanted({ ufid, key, mask, actions }: Flow, homes: readonly BackendName[]): BackendName {
+    const order = decide(this.#context, this.#parts.language.view({ ufid, key, mask, actions }, 'upsert'))
+    const choices = 'error' in order ? [] : order.choices
+    return choices.find(({ backend }) => homes.includes(backend))?.backend ?? (homes[0] as BackendName)
   }
 
   async ports(): Promise<readonly Port[]> {
@@ -332,7 +384,8 @@ export class DpifProvider implements Dpif {
   delPort(name: string | number): Promise<void> {
     return this.#inPeace(async () => {
       const port = (await this.#loadPorts()).find((known) => known.number === name || known.name === name)
-      if (port !== undefined) for (const backend of this.#parts.backends) await this.#leave(backend, port)
+      for (const backend of port === undefined ? [] : this.#parts.backends)
+        await backend.portLeaving(port as Port, (id) => this.#flushed(id, backend.name))
       await this.#parts.ports.del(name)
       await this.#loadPorts()
     })
@@ -355,10 +408,23 @@ export class DpifProvider implements Dpif {
     return this.#parts.conntrack
   }
 
-  async #leave(backend: Backend, port: Port): Promise<void> {
-    for (const id of await backend.portLeaving(port)) {
-      this.#placement.remove(id, backend.name)
-      if (this.#placement.of(id).length === 0) this.#news.removed(id.ufid, backend.name, 'flush')
+  #flushed(id: FlowId, from: BackendName): void {
+    this.#placement.remove(id, from)
+    this.#events.removed(id, from, 'flush')
+    if (this.#placement.of(id).length === 0) this.#news.removed(id.ufid, from, 'flush')
+  }
+
+  /** What was remembered and not found was taken away by others. */
+  #forget(): void {
+    const { language } = this.#parts
+    const lost: [id: FlowId, from: BackendName][] = []
+    this.#placement.each((words, [from]) => {
+      if (from !== undefined) lost.push([language.idOf(language.ufidOf(words)), from])
+    })
+    this.#placement.clear()
+    for (const [id, from] of lost) {
+      this.#events.removed(id, from, 'lost')
+      this.#news.removed(id.ufid, from, 'lost')
     }
   }
 
@@ -385,12 +451,12 @@ export class DpifProvider implements Dpif {
     return this.#parts.meters.features()
   }
 
-  close(): Promise<void> {
-    this.#closed ??= this.#close()
+  close({ flush = false }: CloseOptions = {}): Promise<void> {
+    this.#closed ??= this.#close(flush)
     return this.#closed
   }
 
-  async #close(): Promise<void> {
+  async #close(flush: boolean): Promise<void> {
     try {
       await Promise.all([
         this.#parts.upcalls.close(),
@@ -400,8 +466,18 @@ export class DpifProvider implements Dpif {
       ])
     } finally {
       await this.#quiet()
-      await this.#parts.release()
+      try {
+        if (flush) await this.#leaveNothing()
+      } finally {
+        await this.#parts.release()
+      }
     }
+  }
+
+  /** The flows, and then what any process of ours has left on devices. */
+  async #leaveNothing(): Promise<void> {
+    const ports = await this.#flush()
+    for await (const { sweep } of this.#parts.leftovers.find(ports)) await sweep?.()
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -41,7 +41,7 @@ export function isAt({ backend, offloaded }: Flow, choice: Choice, isOnDevice: b
  * flow is read first: what somebody changed since it was chosen goes along. One that finds no place stays as it was.
  */
 export function* planMove(context: PlanContext, viewOf: (flow: FlowSpec) => FlowView, move: Move): Plan {
-  const { placement, devices, backOff } = context
+  const { placement, devices, backOff, events } = context
   const { id } = move
   const { ufid } = id
   const [from] = placement.of(id)
@@ -52,6 +52,7 @@ export function* planMove(context: PlanContext, viewOf: (flow: FlowSpec) => Flow
   if (flow === undefined) {
     placement.settle(id)
     if (error?.code === 'NOT_FOUND') placement.remove(id, from)
+    if (placement.of(id).length === 0) events.removed(id, from, 'lost')
     return { ufid, error: error ?? missing(ufid, 'move') }
   }
   const refusals: Refusal[] = []
@@ -81,7 +82,9 @@ export function* planMove(context: PlanContext, viewOf: (flow: FlowSpec) => Flow
     const result = yield* make(context, view, choice)
     if (result.error !== undefined) {
       backOff.refused(view, choice, result.error)
-      refusals.push({ ...result.error, backend })
+      const refusal = { ...result.error, backend }
+      refusals.push(refusal)
+      events.refused(ufid, refusal)
       // It may be there; the next op on the flow finds out.
       if (result.error.code === 'OUTCOME_UNKNOWN') placement.add(id, backend, device)
       if (result.error.code === 'OUTCOME_UNKNOWN' || result.error.code === 'EXISTS') break
@@ -104,6 +107,7 @@ export function* planMove(context: PlanContext, viewOf: (flow: FlowSpec) => Flow
       if (missed !== undefined) refusals.push(missed)
       if (missed !== undefined && backend === from) return stay(missed)
     }
+    if (backend !== from && placement.of(id).length === 1) events.moved(view, from, backend)
     move.moved = true
     move.outcome = { ufid, cause: 'move', backend, from, declined: refusals }
     return { ufid, backend, ...(refusals.length > 0 ? { declined: refusals } : {}) }

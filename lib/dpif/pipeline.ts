@@ -11,7 +11,7 @@ import type {
   PutOp,
   Refusal,
 } from '../../types/op.js'
-import type { Choice, RemovalCause } from '../../types/policy.js'
+import type { Choice, Placement, RemovalCause } from '../../types/policy.js'
 import { batches, Chunk, type Execution, type Fresh, groupFor, isSame, Success, type Task } from './chunk.js'
 import { Move, planMove } from './move.js'
 import {
@@ -187,7 +187,7 @@ export class Pipeline {
     const start = () => {
       const order = decide(this.#engine.context, flow)
       if ('error' in order) return { ufid: flow.ufid, error: order.error }
-      return planPut(this.#engine.context, requestOf(op, flow), order.choices)
+      return planPut(this.#engine.context, requestOf(op, flow), order)
     }
     const tell: Task['tell'] = (from, result) => this.#engine.context.news.ofPut(flow, from, result)
     return { run, index, id: flow, start, deletes: false, tell, plan: undefined, step: undefined }
@@ -206,10 +206,12 @@ export class Pipeline {
     }
     const { context, language } = this.#engine
     const named = language.identify(op)
-    const start = () =>
-      op.op === 'get' ? planGet(context, named) : planDel(context, { ...named, wantStats: op.stats === true })
-    const deletes = op.op === 'del'
     const cause: RemovalCause = op instanceof Expiry ? 'idle' : 'del'
+    const start = () =>
+      op.op === 'get'
+        ? planGet(context, named)
+        : planDel(context, { ...named, wantStats: op.stats === true }, cause)
+    const deletes = op.op === 'del'
     const tell: Task['tell'] = (from, result) => {
       if (deletes) context.news.ofDel(named.id, from, result, cause)
       else context.news.ifLost(named.id, from)
@@ -299,8 +301,9 @@ export class Pipeline {
         this.#finish(run, indexes[position] as number, flow, { ufid: flow.ufid, error: order.error })
         continue
       }
-      orders[position] = backOff.isActive ? this.#tried(chunk, position, order.choices) : order.choices
-      const choice = orders[position]?.[0] as Choice
+      const tried = backOff.isActive ? this.#tried(chunk, position, order) : order
+      orders[position] = tried
+      const choice = tried.choices[0] as Choice
       if (last === undefined || !isSame(choice, last.choice)) last = groupFor(groups, choice, puts.length)
       last.positions[last.count++] = position
     }
@@ -308,7 +311,8 @@ export class Pipeline {
   }
 
   /** The choices without those at the front that are not tried for now; one is left in any case. */
-  #tried(chunk: Chunk, position: number, choices: readonly Choice[]): readonly Choice[] {
+  #tried(chunk: Chunk, position: number, order: Placement): Placement {
+    const { choices } = order
     const { backOff } = this.#engine.context
     const flow = chunk.puts[position] as FlowView
     const held: Refusal[] = []
@@ -317,10 +321,10 @@ export class Pipeline {
       if (objection === undefined) break
       held.push(objection)
     }
-    if (held.length === 0) return choices
+    if (held.length === 0) return order
     chunk.held ??= new Map()
     chunk.held.set(position, held)
-    return choices.slice(held.length)
+    return { ...order, choices: choices.slice(held.length) }
   }
 
   /** Puts new flows; those that were refused go on with a plan. */
@@ -330,7 +334,9 @@ export class Pipeline {
     const unmade = await (this.#engine.backends.get(backend) as Backend).create(flows, choice)
     const { ops, runs, indexes, orders, held } = chunk
     const { context } = this.#engine
-    const { devices, backOff, news } = context
+    const { devices, backOff, news, events, policy } = context
+    events.placed(backend, flows.length - unmade.length)
+    const tells = events.tellsPlacements
     const onDevices = devices.any && backend === 'tc'
     const isProbed = backOff.isActive
     const isWanted = news.isWanted
@@ -350,11 +356,12 @@ export class Pipeline {
             : new Success(ufid, backend)
         if (isProbed) backOff.worked(flow)
         this.#finish(run, index, flow, result, backend, onDevices ? devices.of(flow.inPort) : 0)
+        if (tells) events.tellPlacement(flow, backend, policy.name, orders[position] as Placement)
         if (isWanted) news.placed(flow, { ufid, cause: 'put', backend, declined: declined ?? [] })
         continue
       }
       const { error } = unmade[refusal++] as Unmade
-      const order = orders[position] as readonly Choice[]
+      const order = orders[position] as Placement
       const before = held?.get(position) ?? []
       const start = () => planPut(context, requestOf(op, flow), order, { error }, before)
       const tell: Task['tell'] = (from, result) => news.ofPut(flow, from, result)
@@ -475,7 +482,7 @@ function pick(flows: readonly FlowView[], positions: Int32Array, count: number):
   return picked
 }
 
-const nowhere: readonly Choice[] = []
+const nowhere: Placement = { choices: [], reason: '' }
 const modes: ReadonlySet<PutMode> = new Set(['create', 'modify', 'upsert'])
 /** Nothing is to be told of a packet that went through. */
 const executed: OpResult = { ufid: '' }

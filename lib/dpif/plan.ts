@@ -2,10 +2,11 @@ import type { BackendOp, BackendResult, FlowView } from '../../types/backend.js'
 import type { Failure } from '../../types/errors.js'
 import type { FlowId, FlowKey, FlowStats, Ufid } from '../../types/flow.js'
 import type { BackendName, Flow, OpResult, Refusal } from '../../types/op.js'
-import type { Choice, Facts, Placement, Policy, PolicyPut } from '../../types/policy.js'
+import type { Choice, Facts, Placement, Policy, PolicyPut, RemovalCause } from '../../types/policy.js'
 import { DpifError } from '../errors.js'
 import type { BackOff } from './back-off.js'
 import type { Devices } from './devices.js'
+import type { Events } from './events.js'
 import { CarriedFlow } from './merge.js'
 import type { News } from './news.js'
 import type { Counts, PlacementMap } from './placement.js'
@@ -30,6 +31,7 @@ export interface PlanContext {
   readonly news: News
   readonly policy: Policy
   readonly facts: Facts
+  readonly events: Events
   /** In the order in which they are asked when nobody knows where a flow is. */
   readonly backends: readonly BackendName[]
 }
@@ -50,11 +52,11 @@ export interface PutRequest {
 export function* planPut(
   context: PlanContext,
   { flow, zeroStats, wantStats, confirm }: PutRequest,
-  choices: readonly Choice[],
+  order: Placement,
   refused?: BackendResult,
   refusals: Refusal[] = [],
 ): Plan {
-  const { placement, devices, backOff } = context
+  const { placement, devices, backOff, events } = context
   const { ufid, mode } = flow
   let first = refused
 
@@ -65,7 +67,7 @@ export function* planPut(
   if (homes.length > 0 && mode === 'create') return { ufid, error: exists(ufid, homes[0]) }
   if (homes.length === 0 && mode === 'modify') return { ufid, error: missing(ufid, 'modify') }
 
-  for (const choice of choices) {
+  for (const choice of order.choices) {
     const { backend } = choice
     let result = first
     first = undefined
@@ -83,6 +85,7 @@ export function* planPut(
         placement.settle(flow)
         placement.remove(flow, backend)
         homes = homes.filter((home) => home !== backend)
+        if (homes.length === 0) events.removed(flow, backend, 'lost')
         if (homes.length === 0 && mode === 'modify') return { ufid, error: missing(ufid, 'modify') }
         result = undefined
         replaced = false
@@ -90,7 +93,7 @@ export function* planPut(
     }
     if (result === undefined) {
       // Where nobody else would be asked, this one always is.
-      const isLast = choice === choices[choices.length - 1]
+      const isLast = choice === order.choices[order.choices.length - 1]
       const objection = isLast ? undefined : backOff.objection(flow, choice)
       if (objection !== undefined) {
         refusals.push(objection)
@@ -109,6 +112,11 @@ export function* planPut(
       const old = homes.filter((home) => home !== backend)
       const settling = { before, restarted: result.restarted === true, old, zeroStats }
       const stats = yield* settle(context, flow, settling, refusals)
+      const [from] = old
+      if (!replaced && from !== undefined && placement.of(flow).length === 1)
+        events.moved(flow, from, backend)
+      events.placed(backend)
+      if (events.tellsPlacements) events.tellPlacement(flow, backend, context.policy.name, order)
       const held = confirm ? yield { backend, op: { verb: 'get', id: flow, ...keyOf(flow) } } : undefined
       return {
         ufid,
@@ -118,7 +126,9 @@ export function* planPut(
         ...(refusals.length > 0 ? { declined: refusals } : {}),
       }
     }
-    refusals.push({ ...result.error, backend })
+    const refusal = { ...result.error, backend }
+    refusals.push(refusal)
+    events.refused(ufid, refusal)
     backOff.refused(flow, choice, result.error)
     // It may be there, and must not be anywhere else as well; the next op on the flow finds out.
     if (result.error.code === 'OUTCOME_UNKNOWN') {
@@ -167,7 +177,7 @@ export interface Settling {
 
 /** The new copy is in place: removes the old ones, and adds up what they counted. Returns the counters before the op. */
 export function* settle(
-  { placement }: PlanContext,
+  { placement, events }: PlanContext,
   flow: FlowView,
   { before, restarted, old, zeroStats }: Settling,
   refusals: Refusal[],
@@ -184,7 +194,9 @@ export function* settle(
     if (isGone) placement.remove(flow, backend)
     else {
       isOne = false
-      refusals.push({ ...error, backend })
+      const refusal = { ...error, backend }
+      refusals.push(refusal)
+      events.refused(flow.ufid, refusal)
     }
     if (counts === undefined) continue
     counted = later(counted, counts)
@@ -204,7 +216,11 @@ export interface NamedRequest {
 }
 
 /** Deletes every copy of a flow. */
-export function* planDel(context: PlanContext, { id, key, wantStats }: NamedRequest): Plan {
+export function* planDel(
+  context: PlanContext,
+  { id, key, wantStats }: NamedRequest,
+  cause: RemovalCause = 'del',
+): Plan {
   const { placement } = context
   const { ufid } = id
   const named = { id, ...(key === undefined ? {} : { key }) }
@@ -225,10 +241,17 @@ export function* planDel(context: PlanContext, { id, key, wantStats }: NamedRequ
   }
   if (error !== undefined) return { ufid, error }
   placement.delete(id)
-  if (deleted !== undefined) return { ufid, backend: deleted, ...(wantStats ? { stats: counted } : {}) }
-  // What was remembered is no longer there, so it may be where nobody looked.
-  if (known.length > 0)
-    return yield* planDel(context, { id, wantStats, ...(key === undefined ? {} : { key }) })
+  if (deleted !== undefined) {
+    context.events.removed(id, deleted, cause)
+    return { ufid, backend: deleted, ...(wantStats ? { stats: counted } : {}) }
+  }
+  const [last] = known
+  if (last !== undefined) {
+    // What was remembered is no longer there, so it may be where nobody looked.
+    const result = yield* planDel(context, { id, wantStats, ...(key === undefined ? {} : { key }) }, cause)
+    if (result.error?.code === 'NOT_FOUND') context.events.removed(id, last, 'lost')
+    return result
+  }
   return { ufid, error: missing(ufid, 'delete') }
 }
 
@@ -237,7 +260,8 @@ export function* planGet(context: PlanContext, { id, key }: Omit<NamedRequest, '
   const { ufid } = id
   const { placement } = context
   let problem: Failure | undefined
-  for (const backend of inOrder(placement.of(id), context.backends)) {
+  const known = placement.of(id)
+  for (const backend of inOrder(known, context.backends)) {
     const { error, flow } = yield {
       backend,
       op: { verb: 'get', id, ...(key === undefined ? {} : { key }) },
@@ -250,6 +274,7 @@ export function* planGet(context: PlanContext, { id, key }: Omit<NamedRequest, '
     if (error?.code === 'NOT_FOUND') placement.remove(id, backend)
     else problem ??= error
   }
+  lose(context, id, known)
   return { ufid, error: problem ?? missing(ufid, 'get') }
 }
 
@@ -260,17 +285,24 @@ export function* locate(
   named: { readonly key?: FlowKey },
 ): Generator<Step, readonly BackendName[], BackendResult> {
   const { placement, backends } = context
+  const known = placement.of(id)
   for (const backend of backends) {
     const { error, flow } = yield { backend, op: { verb: 'get', id, ...named } }
     if (flow !== undefined) placement.add(id, backend, deviceOf(context, flow))
     else if (error?.code === 'NOT_FOUND') placement.remove(id, backend)
   }
+  lose(context, id, known)
   return placement.of(id)
 }
 
 /** The device a flow that was read comes in by. */
 function deviceOf({ devices }: PlanContext, flow: Flow): number {
   return flow.backend === 'tc' && devices.any ? devices.of(flow.key.inPort) : 0
+}
+
+/** Tells that a flow that was somewhere is nowhere, if it is. */
+function lose({ placement, events }: PlanContext, id: FlowId, [home]: readonly BackendName[]): void {
+  if (home !== undefined && placement.of(id).length === 0) events.removed(id, home, 'lost')
 }
 
 /** Those that are likely first, then the rest. */

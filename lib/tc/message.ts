@@ -59,7 +59,7 @@ function placeOf(part: keyof TcHeader): number {
   return HEADER_SIZE + (tcMessage.header.fields.find(({ name }) => name === part)?.offset ?? 0)
 }
 
-/** RTM_* of linux/rtnetlink.h. */
+/** RTM_* of linux/rtnetlink.h. Chains are there since 4.19. */
 export const types = {
   NEWQDISC: 36,
   DELQDISC: 37,
@@ -67,6 +67,8 @@ export const types = {
   NEWTFILTER: 44,
   DELTFILTER: 45,
   GETTFILTER: 46,
+  NEWCHAIN: 100,
+  GETCHAIN: 102,
 } as const
 
 /** Where things hang (linux/pkt_sched.h): TC_H_INGRESS for the qdisc itself, and the ingress hook its filters are on. */

@@ -1,4 +1,5 @@
 import type { Transport } from '../../types/transport.js'
+import { auditCases } from './conformance/audit.js'
 import { batchCases } from './conformance/batch.js'
 import { chainCases } from './conformance/chains.js'
 import { conntrackCases } from './conformance/conntrack.js'
@@ -89,6 +90,7 @@ const groups: readonly (readonly Case[])[] = [
   policyCases,
   foreignCases,
   lifetimeCases,
+  auditCases,
   tunnelCases,
   executeCases,
   upcallCases,

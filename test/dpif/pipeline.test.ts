@@ -1,5 +1,6 @@
 import t from 'tap'
 import { type Engine, Pipeline } from '../../lib/dpif/pipeline.js'
+import { Events } from '../../lib/dpif/events.js'
 import { PlacementMap } from '../../lib/dpif/placement.js'
 import type { PlanContext } from '../../lib/dpif/plan.js'
 import { BackOff } from '../../lib/dpif/back-off.js'
@@ -29,6 +30,7 @@ function context(): PlanContext {
     news,
     policy,
     facts,
+    events: new Events('dp'),
     backends: ['ovs'],
   }
 }

@@ -1,4 +1,11 @@
-import type { Backend, BackendOp, BackendResult, FlowView, Unmade } from '../../../types/backend.js'
+import type {
+  Backend,
+  BackendOp,
+  BackendResult,
+  FlowView,
+  Rehearsed,
+  Unmade,
+} from '../../../types/backend.js'
 import type { Failure } from '../../../types/errors.js'
 import type { FlowId, FlowKey } from '../../../types/flow.js'
 import type { MessageFailure, Transport } from '../../../types/transport.js'
@@ -15,6 +22,7 @@ import { type Violation, violationsOf } from '../../ovs/rules.js'
 import { putUfid, ufidOfWords } from '../../ovs/ufid.js'
 import { inputFailure } from '../../ovs/view.js'
 import { CounterColumns } from '../../memory/counters.js'
+import { clocked } from '../clocked.js'
 import { inSlices, kernelFailure, throwFirst } from '../failure.js'
 import { idOf, verbOf } from '../op.js'
 import { Templates } from '../templates.js'
@@ -234,8 +242,17 @@ export class OvsBackend implements Backend {
     }))
   }
 
-  async flush(): Promise<void> {
-    const flows: BackendOp[] = []
+  rehearse(flow: FlowView): Rehearsed[] {
+    const [encoding] = clocked('encode: writeFlow()', () => {
+      const writer = new Writer(1024)
+      writeUfid(writer, flow)
+      writeFlow(writer, flow)
+    })
+    return [encoding]
+  }
+
+  async flush(gone?: (id: FlowId) => void): Promise<void> {
+    const flows: (BackendOp & { readonly verb: 'del' })[] = []
     for await (const page of this.dump({ terse: true })) {
       for (const flow of page) {
         const named = flow.ufidPresent ? {} : { key: flow.key }
@@ -243,13 +260,14 @@ export class OvsBackend implements Backend {
       }
     }
     // One by one rather than the kernel's flush, so that what others put meanwhile stays.
-    await inSlices(flows, async (slice) => throwFirst(await this.operate(slice)))
+    await inSlices(flows, async (slice) => {
+      throwFirst(await this.operate(slice))
+      for (const { id } of slice) gone?.(id)
+    })
   }
 
   /** Flows of a port that is gone match nothing any more, and stay until they are deleted. */
-  async portLeaving(): Promise<readonly FlowId[]> {
-    return []
-  }
+  async portLeaving(): Promise<void> {}
 
   portsChanged(): void {}
 }

@@ -143,6 +143,13 @@ export class FilterFlow implements DumpedFlow {
     return this.#actions
   }
 
+  /** Ifindexes of the devices it sends packets to; 0 for one that is gone. */
+  get outputs(): readonly number[] {
+    return this.#filterActions.flatMap((action) =>
+      action.kind === 'mirred' && 'options' in action ? [action.options.parms?.ifindex ?? 0] : [],
+    )
+  }
+
   /** The chains it sends packets to. */
   get targets(): readonly number[] {
     return jumpsOf(this.#filterActions)

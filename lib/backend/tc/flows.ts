@@ -1,4 +1,11 @@
-import type { Backend, BackendOp, BackendResult, FlowView, Unmade } from '../../../types/backend.js'
+import type {
+  Backend,
+  BackendOp,
+  BackendResult,
+  FlowView,
+  Rehearsed,
+  Unmade,
+} from '../../../types/backend.js'
 import type { Failure } from '../../../types/errors.js'
 import type { FlowId } from '../../../types/flow.js'
 import type { Choice } from '../../../types/policy.js'
@@ -22,6 +29,7 @@ import { filterObjections, notReached, softwareOnly, writeFilter } from './messa
 import { namesMeter, type Polices } from './meters.js'
 import { Ports } from './ports.js'
 import { Qdiscs } from './qdisc.js'
+import { rehearse } from './rehearse.js'
 import { type Abilities, portObjection } from './action/index.js'
 
 /**
@@ -126,6 +134,7 @@ export class TcBackend implements Backend {
     const answers = new Answers(await batch.send(this.#transport), this.#ports)
     this.#qdiscs.settle(batch, answers)
     read(answers)
+    await this.#qdiscs.mark(this.#transport)
   }
 
   /** Which chains the filters of a port lead to, whoever put them; a terse dump does not tell. */
@@ -214,6 +223,7 @@ export class TcBackend implements Backend {
       this.#qdiscs.settle(batch, answers)
       const attempts = plans.map((plan, index) => this.#orLater(ops[index] as BackendOp, plan(answers)))
       this.#settleJumps(batch)
+      await this.#qdiscs.mark(this.#transport)
       return attempts
     } catch (error) {
       this.#forgetAfterFailure(batch)
@@ -361,6 +371,7 @@ export class TcBackend implements Backend {
         else if (outcome !== 'again') unmade.push({ index, error: outcome.error })
       }
       this.#settleJumps(batch)
+      await this.#qdiscs.mark(this.#transport)
     } catch (error) {
       this.#forgetAfterFailure(batch)
       throw error
@@ -427,6 +438,10 @@ export class TcBackend implements Backend {
     return softwareOnly(flow, choice, this.#ports)
   }
 
+  rehearse(flow: FlowView, choice: Choice): Rehearsed[] {
+    return rehearse(flow, choice, this.#ports)
+  }
+
   filter(flow: FlowView, choice: Choice): string {
     return describeFilter(flow, choice, this.#ports, this.#identities)
   }
@@ -435,31 +450,33 @@ export class TcBackend implements Backend {
     return this.#dumps.all(terse)
   }
 
-  async flush(): Promise<void> {
-    for (const port of this.#ports.all()) await this.#flushPort(port)
+  async flush(gone?: (id: FlowId) => void): Promise<void> {
+    for (const port of this.#ports.all()) await this.#flushPort(port, gone)
     await this.#qdiscs.removeOurs(this.#transport)
   }
 
-  async portLeaving(port: Port): Promise<readonly FlowId[]> {
-    const gone = await this.#flushPort(port)
+  async portLeaving(port: Port, gone?: (id: FlowId) => void): Promise<void> {
+    await this.#flushPort(port, gone)
     await this.#qdiscs.remove(this.#transport, port.ifindex)
-    return gone
   }
 
   /** Deletes what we put on a port, in whichever process. */
-  async #flushPort(port: Port): Promise<readonly FlowId[]> {
-    if (portObjection(port) !== undefined) return []
-    const ours: (BackendOp & { readonly verb: 'del' })[] = []
+  async #flushPort(port: Port, gone?: (id: FlowId) => void): Promise<void> {
+    if (portObjection(port) !== undefined) return
+    const ours: Deletion[] = []
     for await (const flows of this.#dumps.of(port, true)) {
       for (const { id, place } of flows)
         if (isOurs(place.handle)) ours.push({ verb: 'del', id, wantStats: false })
     }
-    await inSlices(ours, async (slice) => throwFirst(await this.operate(slice)))
-    return ours.map(({ id }) => id)
+    await inSlices(ours, async (slice) => {
+      throwFirst(await this.operate(slice))
+      for (const { id } of slice) gone?.(id)
+    })
   }
 }
 
 type Replace = BackendOp & { readonly verb: 'replace' }
+type Deletion = BackendOp & { readonly verb: 'del' }
 
 const createOf = (flow: FlowView, choice: Choice): Create => ({ verb: 'create', flow, choice })
 

@@ -3,6 +3,7 @@ import { addDp } from './add-dp.js'
 import { addFlow } from './add-flow.js'
 import { addFlows } from './add-flows.js'
 import { addIf } from './add-if.js'
+import { audit } from './audit.js'
 import { ctDelLimits, ctGetLimits, ctSetLimits } from './ct-limits.js'
 import { ctStatsShow } from './ct-stats-show.js'
 import { cacheGetSize } from './cache-get-size.js'
@@ -37,6 +38,8 @@ import { show } from './show.js'
 import { ctBkts, missingCtVerbs } from './userspace-tracker.js'
 import { upcalls } from './upcalls.js'
 import { userspaceOnly } from './userspace-only.js'
+import { sweep } from './sweep.js'
+import { trace } from './trace.js'
 
 /** Everything the command line can do, in the order help prints it. */
 export const verbs: readonly Verb[] = [
@@ -73,6 +76,9 @@ export const verbs: readonly Verb[] = [
   cacheSetSize,
   upcalls,
   explain,
+  trace,
+  audit,
+  sweep,
   parseFlow,
   parseActionsVerb,
   normalizeActions,

@@ -8,6 +8,7 @@ import { messagesOf } from '../../netlink/reader.js'
 import { Writer } from '../../netlink/writer.js'
 import { commands } from '../../ovs/family.js'
 import { flow as flowFamily } from '../../ovs/flow.js'
+import { vport } from '../../ovs/vport.js'
 import { verdicts } from '../../tc/action/kind.js'
 import { flower } from '../../tc/flower.js'
 import { filterInfo, hooks, prioAndProtocol, tcMessage, types } from '../../tc/message.js'
@@ -20,19 +21,32 @@ async function sent(transport: Transport, protocol: Protocol, writer: Writer): P
   return exchange
 }
 
+async function familyOf(transport: Transport, familyName: string): Promise<number> {
+  const lookup = new Writer()
+  const header = { cmd: controller.commands.GETFAMILY as number, version: controller.version }
+  const asked = { type: GENL_ID_CTRL, flags: 0, header, body: { familyName } }
+  writeMessage(lookup, controller, asked)
+  const [reply] = [...messagesOf((await sent(transport, 'generic', lookup)).replies)]
+  assert(reply)
+  return readMessage(controller, reply).body.familyId ?? 0
+}
+
+/** Takes a port away from its datapath. */
+export async function detach(transport: Transport, dpIfindex: number, portNo: number): Promise<void> {
+  const type = await familyOf(transport, vport.name)
+  const writer = new Writer()
+  const header = { cmd: commands.DEL, version: vport.version, dpIfindex }
+  writeMessage(writer, vport, { type, flags: 0, header, body: { portNo } })
+  await sent(transport, 'generic', writer)
+}
+
 /** Puts a flow as ovs-dpctl does when it is given no ufid. */
 export async function putWithoutUfid(
   transport: Transport,
   dpIfindex: number,
   body: { readonly key: FlowKey; readonly mask: FlowKey; readonly actions: readonly Action[] },
 ): Promise<void> {
-  const lookup = new Writer()
-  const header = { cmd: controller.commands.GETFAMILY as number, version: controller.version }
-  const asked = { type: GENL_ID_CTRL, flags: 0, header, body: { familyName: flowFamily.name } }
-  writeMessage(lookup, controller, asked)
-  const [reply] = [...messagesOf((await sent(transport, 'generic', lookup)).replies)]
-  assert(reply)
-  const type = readMessage(controller, reply).body.familyId ?? 0
+  const type = await familyOf(transport, flowFamily.name)
   const writer = new Writer()
   const { key, mask, actions } = body
   writeMessage(writer, flowFamily, {

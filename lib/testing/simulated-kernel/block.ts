@@ -89,6 +89,8 @@ export class Classifier {
 export class Block {
   readonly device: Device
   readonly #chains = new Map<number, Classifier[]>()
+  /** Chains that somebody made: these stay without a filter. */
+  readonly #made = new Set<number>()
 
   constructor(device: Device) {
     this.device = device
@@ -97,6 +99,14 @@ export class Block {
   /** The classifiers of a chain by priority, undefined when there is no such chain. */
   chain(number: number): readonly Classifier[] | undefined {
     return this.#chains.get(number)
+  }
+
+  make(chain: number): void {
+    this.#made.add(chain)
+  }
+
+  has(chain: number): boolean {
+    return this.#made.has(chain) || this.#chains.has(chain)
   }
 
   chains(): [number, readonly Classifier[]][] {

@@ -144,6 +144,28 @@ export class Filters {
     return echo
   }
 
+  /** tc_ctl_chain(); templates are not simulated. */
+  makeChain({ header, attributes, flags: messageFlags }: FilterRequest): void {
+    if (attributes.has(attr.KIND)) notSimulated('a template of a chain')
+    const block = this.#blockOf(header)
+    const chain = chainOf(attributes)
+    if (block.has(chain)) refuse('EEXIST', 'Filter chain already exists')
+    if (!(messageFlags & flags.CREATE))
+      refuse('ENOENT', 'Need both RTM_NEWCHAIN and NLM_F_CREATE to create a new chain')
+    block.make(chain)
+  }
+
+  /** tc_ctl_chain(). */
+  getChain({ header, attributes }: FilterRequest): Uint8Array {
+    const block = this.#blockOf(header)
+    const chain = chainOf(attributes)
+    if (!block.has(chain)) refuse('EINVAL', 'Cannot find specified filter chain')
+    return frame(types.NEWCHAIN, 0, (writer) => {
+      tcMessage.header.write(writer, { ifindex: header.ifindex, parent: header.parent ?? 0 })
+      tcMessage.body.write(writer, { chain })
+    })
+  }
+
   /** tc_get_tfilter(). */
   get({ header, attributes }: FilterRequest): Uint8Array {
     const { prio, protocol } = prioAndProtocol(header.info ?? 0)

@@ -53,6 +53,10 @@ export class Route {
         return echo(this.#filters.create(request))
       case types.DELTFILTER:
         return echo(this.#filters.remove(request))
+      case types.NEWCHAIN:
+        return this.#filters.makeChain(request)
+      case types.GETCHAIN:
+        return reply(this.#filters.getChain(request))
       default:
         return reply(this.#filters.get(request))
     }
