@@ -64,7 +64,7 @@ function connect(dpif: Dpif): Promise<OpResult[]> {
 }
 
 /** Sends echo requests while this process goes on; how many were answered. */
-async function ping(from: Guest, to: Guest, count = 3): Promise<number> {
+async function ping(from: Guest, to: Guest, count = 3, patienceS = 30): Promise<number> {
   const words = [
     'netns',
     'exec',
@@ -76,7 +76,7 @@ async function ping(from: Guest, to: Guest, count = 3): Promise<number> {
     '-i',
     '0.05',
     '-W',
-    '3',
+    `${patienceS}`,
     to.ip4,
   ]
   const child = spawn('ip', words, { stdio: ['ignore', 'pipe', 'ignore'] })
@@ -413,7 +413,7 @@ else {
     const upcalls = dpif.upcalls()
     await upcalls.start()
     esw.set('evict', 2)
-    const pinging = ping(a, b, 1)
+    const pinging = ping(a, b, 1, 1)
     const { value } = await upcalls.next()
     t.match(value.upcalls[0], { kind: 'miss', key: { inPort: 1 } })
     t.match(await dumped(dpif), [
