@@ -183,7 +183,7 @@ else {
     }
 
     // What was not seen to move for that long goes.
-    const IDLE_MS = 2500
+    const IDLE_MS = 4000
     let aged = 0
     const age = async () => {
       const idle: string[] = []
@@ -192,13 +192,17 @@ else {
       await dpif.operate(idle.map((ufid) => ({ op: 'del', ufid })))
       return aged
     }
-    const pinging = ping(a, b, 60)
+    const total = async () =>
+      [...(await swept(dpif)).values()].reduce((sum, { packets }) => sum + packets, 0n)
+    const resting = await total()
+    const pinging = ping(a, b, 100)
+    await eventually(total, (packets) => packets > resting)
     let isOver = false
     void pinging.finally(() => {
       isOver = true
     })
     await eventually(age, () => isOver)
-    t.equal(await pinging, 60)
+    t.equal(await pinging, 100)
     t.equal(aged, 0, 'not while packets come')
     t.equal(misses.length, 2)
     await eventually(age, (count) => count === 2)
