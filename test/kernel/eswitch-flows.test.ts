@@ -64,7 +64,7 @@ function connect(dpif: Dpif): Promise<OpResult[]> {
 }
 
 /** Sends echo requests while this process goes on; how many were answered. */
-async function ping(from: Guest, to: Guest, count = 3): Promise<number> {
+async function ping(from: Guest, to: Guest, count = 3, patienceS = 30): Promise<number> {
   const words = [
     'netns',
     'exec',
@@ -76,7 +76,7 @@ async function ping(from: Guest, to: Guest, count = 3): Promise<number> {
     '-i',
     '0.05',
     '-W',
-    '3',
+    `${patienceS}`,
     to.ip4,
   ]
   const child = spawn('ip', words, { stdio: ['ignore', 'pipe', 'ignore'] })
@@ -183,7 +183,7 @@ else {
     }
 
     // What was not seen to move for that long goes.
-    const IDLE_MS = 2500
+    const IDLE_MS = 4000
     let aged = 0
     const age = async () => {
       const idle: string[] = []
@@ -192,13 +192,17 @@ else {
       await dpif.operate(idle.map((ufid) => ({ op: 'del', ufid })))
       return aged
     }
-    const pinging = ping(a, b, 60)
+    const total = async () =>
+      [...(await swept(dpif)).values()].reduce((sum, { packets }) => sum + packets, 0n)
+    const resting = await total()
+    const pinging = ping(a, b, 100)
+    await eventually(total, (packets) => packets > resting)
     let isOver = false
     void pinging.finally(() => {
       isOver = true
     })
     await eventually(age, () => isOver)
-    t.equal(await pinging, 60)
+    t.equal(await pinging, 100)
     t.equal(aged, 0, 'not while packets come')
     t.equal(misses.length, 2)
     await eventually(age, (count) => count === 2)
@@ -413,7 +417,7 @@ else {
     const upcalls = dpif.upcalls()
     await upcalls.start()
     esw.set('evict', 2)
-    const pinging = ping(a, b, 1)
+    const pinging = ping(a, b, 1, 1)
     const { value } = await upcalls.next()
     t.match(value.upcalls[0], { kind: 'miss', key: { inPort: 1 } })
     t.match(await dumped(dpif), [
