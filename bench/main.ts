@@ -15,6 +15,7 @@ import { type Result, SCHEMA } from './result.js'
 import { smoke } from './smoke.js'
 import { summary } from './summary.js'
 import { sweep } from './sweep.js'
+import { upcallSteps, upcalls } from './upcalls.js'
 import { UsageError } from './usage-error.js'
 
 // A benchmark of the library against the kernel's own limit: ours and a C program that sends the very same bytes take
@@ -37,6 +38,7 @@ const measurements: Readonly<Record<Question, Measurement>> = {
   modify: { run: modify, steps: ({ repeat }) => repeat + 4, kernel: true },
   dump: { run: dump, steps: ({ repeat }) => repeat + 3, kernel: true },
   sweep: { run: sweep, steps: ({ repeat }) => repeat + 3, kernel: true },
+  upcalls: { run: upcalls, steps: ({ repeat }) => upcallSteps(repeat), kernel: true },
   policy: { run: policy, steps: () => policySteps, kernel: false },
   codec: { run: codec, steps: () => codecSteps, kernel: false },
   memory: { run: memory, steps: () => memorySteps, kernel: false },

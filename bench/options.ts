@@ -8,6 +8,7 @@ export const questions = [
   'modify',
   'dump',
   'sweep',
+  'upcalls',
   'policy',
   'codec',
   'memory',
@@ -64,7 +65,7 @@ export const usage = `usage: npm run --silent bench -- QUESTION [OPTION]...
        npm run --silent bench -- report RESULT.json... --report FILE.html
        npm run --silent bench -- smoke | build
 
-QUESTION    insertion, deletion, modify, dump, sweep, policy, codec or memory
+QUESTION    insertion, deletion, modify, dump, sweep, upcalls, policy, codec or memory
             smoke: a short run that fails on gross regressions; build: compiles the programs in bench/baseline
 
 What to measure
@@ -159,9 +160,11 @@ function optionsOf(question: Question, values: ReturnType<typeof read>['values']
   const kernel = oneOf('--kernel', values.kernel, ['native', 'null'])
   if (backend === 'both' && port !== undefined)
     throw new UsageError('--backend both needs two ports; leave out --port')
-  if (kernel === 'null' && (question === 'dump' || question === 'sweep')) {
+  if (kernel === 'null' && (question === 'dump' || question === 'sweep' || question === 'upcalls')) {
     throw new UsageError(`${question} asks a kernel; codec measures reading without one`)
   }
+  if (question === 'upcalls' && port !== undefined)
+    throw new UsageError('upcalls has a generator at the far end of a veth; leave out --port')
   const profile = profileNamed(values.profile)
   const masks = count('--masks', values.masks, 1, profile.maxMasks)
   const flows = count('--flows', values.flows ?? (question === 'memory' ? '1000000' : '100000'), 1, 1 << 24)

@@ -20,6 +20,7 @@ export function summary(result: Result): string {
 /** What was measured, in a line. */
 export function subjectOf({ question, options }: Result): string {
   const { backend, flows, profile, masks, spelling, batch, depth, lanes, skip, kernel } = options
+  if (question === 'upcalls') return 'new connections, each answered with a flow and the packet sent on'
   const parts = [
     `${formatCount(flows)} flows`,
     `profile ${profile}`,
