@@ -35,6 +35,9 @@ interface Learned {
 }
 
 const HOST_IDLE_MS = 300_000
+/** As a switch of metal: who is new when the tables are full is not learned, and its packets go everywhere, one by one. */
+const MOST_HOSTS = 8192
+const MOST_FLOWS = 16384
 const SWEEP_MS = 1000
 const exact = { mac: 'ff:ff:ff:ff:ff:ff', word: 0xffffffff, half: 0xffff } as const
 
@@ -71,7 +74,7 @@ class LearningSwitch {
   /** Answers packets that met no flow. First all are learned from, so that every answer knows what any of them says. */
   async answer(upcalls: readonly Upcall[]): Promise<void> {
     const misses = upcalls.filter(({ kind }) => kind === 'miss')
-    const deletions = misses.flatMap(({ key }) => this.#learn(key))
+    const deletions = this.#forget(new Set(misses.flatMap(({ key }) => this.#learn(key))))
     const puts = new Map<Op, Learned>()
     const answers = misses.flatMap((upcall) => this.#forward(upcall, puts))
     const ops = [...deletions, ...answers]
@@ -84,19 +87,21 @@ class LearningSwitch {
     }
   }
 
-  /** Notes where the sender is. When it has moved, what was known of it is forgotten: answers the deletions of its flows. */
-  #learn({ inPort, ethernet }: FlowKey): Op[] {
+  /** Notes where the sender is. Answers who it is when it has moved: then its flows lead astray. */
+  #learn({ inPort, ethernet }: FlowKey): string[] {
     const src = ethernet?.src
     if (src === undefined || inPort === undefined || isGroup(src)) return []
     const before = this.#hosts.get(src)
+    if (before === undefined && this.#hosts.size >= MOST_HOSTS) return []
     this.#hosts.set(src, { port: inPort, seen: Date.now() })
     if (before === undefined || before.port === inPort) return []
     console.log(`${src} moved from port ${before.port} to port ${inPort}`)
-    return this.#forget(src)
+    return [src]
   }
 
-  #forget(mac: string): Op[] {
-    const flows = [...this.#flows].filter(([, { src, dst }]) => src === mac || dst === mac)
+  #forget(macs: ReadonlySet<string>): Op[] {
+    if (macs.size === 0) return []
+    const flows = [...this.#flows].filter(([, { src, dst }]) => macs.has(src) || macs.has(dst))
     return flows.map(([ufid]) => this.#delete(ufid))
   }
 
@@ -114,7 +119,8 @@ class LearningSwitch {
     const to = isLinkLocal(dst) ? [] : host === undefined ? everywhere : [host.port]
     const actions = to.filter((port) => port !== inPort).map((output) => ({ output }))
     const execute: Op = { op: 'execute', packet, key: rawKey, hash, mru, actions }
-    if (host === undefined && !isGroup(dst)) return [execute]
+    const isFull = this.#flows.size + puts.size >= MOST_FLOWS
+    if (isFull || (host === undefined && !isGroup(dst))) return [execute]
     // The kernel has to be told of the whole packet, and which bits of it count.
     const put: Op = { op: 'put', key, mask: maskOf(key), actions }
     puts.set(put, { src, dst, packets: 0n, active: Date.now() })
@@ -133,12 +139,9 @@ class LearningSwitch {
     }
     const idle = [...this.#flows].filter(([, { active }]) => now - active >= this.#idleMs)
     const ops = idle.map(([ufid]) => this.#delete(ufid))
-    for (const [mac, { seen }] of this.#hosts) {
-      if (now - seen < HOST_IDLE_MS) continue
-      this.#hosts.delete(mac)
-      ops.push(...this.#forget(mac))
-    }
-    await this.#dpif.operate(ops)
+    const silent = [...this.#hosts].filter(([, { seen }]) => now - seen >= HOST_IDLE_MS).map(([mac]) => mac)
+    for (const mac of silent) this.#hosts.delete(mac)
+    await this.#dpif.operate([...ops, ...this.#forget(new Set(silent))])
   }
 
   #touch(flow: Learned, packets: bigint, now: number): void {
