@@ -47,7 +47,7 @@ const lists: Partial<Record<TargetName, (file: string) => boolean>> = {
   built: (file) => /(chains|conntrack|eswitch[-a-z]*|conformance|features)\.test\.js$/.test(file),
   // Not what takes an emulated kernel many minutes: thousands of comparisons, much traffic, buckets that fill meanwhile.
   qemu: (file) =>
-    !/(tc-syntax|vswitchd|tunnels|random|model|meters|chains|conntrack|learning-switch|policy|eswitch[-a-z]*)\.test\.js$/.test(
+    !/(tc-syntax|vswitchd|tunnels|random|model|meters|chains|conntrack|learning-switch|policy|flood|dpctl|selftests|eswitch[-a-z]*)\.test\.js$/.test(
       file,
     ),
 }
@@ -68,6 +68,7 @@ async function runFiles(t: Test, target: Target, files: readonly string[], env: 
     // The runner's own loaders are for the machine outside.
     env: { NODE_OPTIONS: '', ...env },
     eswitch: files.some((file) => file.includes('eswitch')),
+    selftests: files.some((file) => file.includes('selftests')),
     timeoutMs: 60_000 + files.length * FILE_TIMEOUT_MS,
     fileTimeoutMs: FILE_TIMEOUT_MS,
   })

@@ -3,12 +3,13 @@ import { runInLab } from './run.js'
 import { targets } from './targets.js'
 import type { Target, TargetName } from './target.js'
 
-const USAGE = `usage: node dist/test/lab/cli.js TARGET [--timeout SECONDS] [--log] [--eswitch] -- COMMAND...
-       node dist/test/lab/cli.js TARGET [--timeout SECONDS] [--log] [--eswitch] --files FILE...
+const USAGE = `usage: node dist/test/lab/cli.js TARGET [--timeout SECONDS] [--log] [--eswitch] [--selftests] -- COMMAND...
+       node dist/test/lab/cli.js TARGET [--timeout SECONDS] [--log] [--eswitch] [--selftests] --files FILE...
        node dist/test/lab/cli.js provision
 TARGET is host, uml, built or qemu. --log shows the kernel's log afterwards. LAB_MODULES="a b" loads these modules instead of
 the usual ones; LAB_MODULES=none loads none and keeps the kernel from loading any by itself.
---eswitch builds a NIC's e-switch for built and qemu: 'insmod $LAB_ESWITCH' there (see test/lab/eswitch/README.md).`
+--eswitch builds a NIC's e-switch for built and qemu: 'insmod $LAB_ESWITCH' there (see test/lab/eswitch/README.md).
+--selftests brings the kernel's own tests of openvswitch, in $LAB_SELFTESTS.`
 
 /** Exit codes: the command's own; 124 timeout, 125 the kernel died, 2 wrong usage, 3 target not available. */
 async function main(): Promise<number> {
@@ -17,6 +18,7 @@ async function main(): Promise<number> {
     files: { type: 'boolean', default: false },
     log: { type: 'boolean', default: false },
     eswitch: { type: 'boolean', default: false },
+    selftests: { type: 'boolean', default: false },
     help: { type: 'boolean', short: 'h', default: false },
   } as const
   const { values, positionals } = parseArgs({ options, allowPositionals: true })
@@ -32,7 +34,8 @@ async function main(): Promise<number> {
     process.stderr.write(`${USAGE}\n`)
     return 2
   }
-  return run(target, words, { ...values, timeoutMs: seconds * 1000 })
+  const { files, log, eswitch, selftests } = values
+  return run(target, words, { files, log, eswitch, selftests, timeoutMs: seconds * 1000 })
 }
 
 interface RunOptions {
@@ -40,9 +43,10 @@ interface RunOptions {
   files: boolean
   log: boolean
   eswitch: boolean
+  selftests: boolean
 }
 
-async function run(target: Target, words: string[], { timeoutMs, files, log, eswitch }: RunOptions) {
+async function run(target: Target, words: string[], { timeoutMs, files, log, ...brought }: RunOptions) {
   const status = target.available()
   if (!status.available) {
     process.stderr.write(`cannot run in the lab's ${target.name}: ${status.reason}\n`)
@@ -50,7 +54,7 @@ async function run(target: Target, words: string[], { timeoutMs, files, log, esw
   }
   const result = await runInLab(target, {
     ...(files ? { files: words } : { command: words }),
-    eswitch,
+    ...brought,
     timeoutMs,
     fileTimeoutMs: timeoutMs,
     onOutput: (bytes, channel) => process[channel].write(bytes),

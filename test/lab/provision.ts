@@ -1,7 +1,17 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { basename, delimiter, join } from 'node:path'
 import { cached, newest } from './cache.js'
+import { execute } from './execute.js'
 import { once } from './once.js'
 import { candidates, closure, depends, distribution, unpack } from './packages.js'
 
@@ -123,6 +133,43 @@ export function onPath(name: string): string | undefined {
   const dirs = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/bin', '/sbin', '/bin']
   return dirs.map((dir) => join(dir, name)).find((file) => existsSync(file))
 }
+
+/** Packages with the kernel's source: a newer one than most distributions' kernels, and the distribution's own. */
+const KERNEL_SOURCES = ['linux-source-6.12', 'linux-source']
+
+/** The kernel's own tests of openvswitch, and the programs they call that this machine lacks. */
+export interface Selftests {
+  /** Holds `openvswitch.sh`. */
+  readonly folder: string
+  /** A tree with the programs. */
+  readonly root: string
+}
+
+/** The kernel's own tests of openvswitch, of the newest packaged source there is, whatever kernel runs. */
+export const selftests = once((): Selftests => {
+  const known = candidates(KERNEL_SOURCES)
+  const name = KERNEL_SOURCES.find((source) => known.has(source))
+  if (name === undefined)
+    throw new Error(`cannot find a package ${KERNEL_SOURCES.join(' or ')}: apt has no candidate for either`)
+  const root = cached(`selftests_${name}_${known.get(name)}`, (dir) => {
+    const work = join(dir, 'work')
+    mkdirSync(work)
+    unpack(name === 'linux-source' ? depends(name, /^linux-source-\d/) : [name], work)
+    const found = readdirSync(join(work, 'usr/src'), { recursive: true, encoding: 'utf8' })
+    const archive = found.find((path) => /linux-source-[^/]*\.tar\.\w+$/.test(path))
+    if (archive === undefined) throw new Error(`cannot find an archive in package ${name}`)
+    const wanted = ['--strip-components=1', '--wildcards', `*/${SELFTESTS}/*`]
+    const command = ['tar', '-C', dir, '-xf', join(work, 'usr/src', archive), ...wanted]
+    execute("unpack the kernel's tests", command, buildEnvironment())
+    rmSync(work, { recursive: true })
+    unpack(closure(['iputils-arping', 'netcat-openbsd']), dir)
+    // Debian's maintainer script makes this link through update-alternatives.
+    if (!existsSync(join(dir, 'usr/bin/nc'))) symlinkSync('nc.openbsd', join(dir, 'usr/bin/nc'))
+  })
+  return { folder: join(root, SELFTESTS), root }
+})
+
+const SELFTESTS = 'tools/testing/selftests/net/openvswitch'
 
 /** The library directories of an unpacked tree. */
 export function libraries(root: string): string {

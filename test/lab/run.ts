@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { guestEnv, newJob } from './job.js'
 import { runMachine } from './machine.js'
+import { selftests } from './provision.js'
 import type { Target } from './target.js'
 
 export interface LabOptions {
@@ -14,6 +15,8 @@ export interface LabOptions {
   env?: Record<string, string>
   /** LAB_ESWITCH names the e-switch's module, see eswitch/README.md, where the target's kernel can load it. */
   eswitch?: boolean
+  /** LAB_SELFTESTS names the folder with the kernel's own tests of openvswitch, and LAB_SELFTESTS_ROOT the programs they call. */
+  selftests?: boolean
   /** For everything, boot included. Default ten minutes. */
   timeoutMs?: number
   /** For one file. Default two minutes. */
@@ -51,10 +54,12 @@ export async function runInLab(target: Target, options: LabOptions): Promise<Lab
   const status = target.available()
   if (!status.available) throw new Error(`cannot run in the lab's ${target.name}: ${status.reason}`)
   const module = options.eswitch ? target.eswitch?.() : undefined
+  const tests = options.selftests ? selftests() : undefined
   const env = {
     ...options.env,
     LAB_KERNEL: target.name,
     ...(module === undefined ? {} : { LAB_ESWITCH: module }),
+    ...(tests === undefined ? {} : { LAB_SELFTESTS: tests.folder, LAB_SELFTESTS_ROOT: tests.root }),
   }
   const job = newJob({
     cwd: options.cwd ?? process.cwd(),
