@@ -102,13 +102,17 @@ export interface Dpif extends AsyncDisposable {
    *   for (let i = 0; i < page.count; i++) total += page.packets[i]
    * ```
    *
-   * With `idleMs` only the flows that no packet has hit for so long; see `expire`, which also deletes them.
+   * With `idleMs` only the flows that no packet has hit for so long, as far as sweeps of this kind have seen: the first one counts from
+   * itself where a backend does not say. See `expire`, which also deletes them.
    */
   sweep(options?: SweepOptions): AsyncIterableIterator<CounterPage>
 
   /** The policy that is in force. */
   readonly policy: Policy
-  /** From now on puts are asked about with this policy. Flows that live stay where they are until they are put again or `replace`d. */
+  /**
+   * From now on puts are asked about with this policy. Flows that live stay where they are until they are put again or `replace`d. One
+   * that has hooks, or follows one that has, waits for what is under way. Throws CLOSED.
+   */
   setPolicy(policy: Policy): void
 
   /**
@@ -116,7 +120,12 @@ export interface Dpif extends AsyncDisposable {
    * device has come, or when refusals have become pointless to fear. Pulls: moves are made as the iterator is asked, a batch each time,
    * and it ends when there is nothing left to move.
    *
-   * A move makes the new copy before the old one goes, and what both counted is added up; one that fails leaves the flow where it was.
+   * A move makes the new copy before the old one goes, and what both counted is added up; one that fails leaves the flow where it was, and
+   * is not tried twice. Forgets which refusals are not tried again for now. The first look takes half a second when nothing was measured
+   * before.
+   *
+   * This and the two below throw CLOSED, BUSY while there is another one of the kind, and a RangeError on options that make no sense. They
+   * end by `break` and `return()`, by their signal, and with their dpif. Waiting keeps the process alive, and nothing else of them does.
    *
    * ```ts
    * dpif.setPolicy(elephants({ packetsPerSecond: 1000 }))
@@ -128,14 +137,16 @@ export interface Dpif extends AsyncDisposable {
   /**
    * Measures flows, and keeps the most worthy where the policy wants them: one pass each time it is asked, not before `everyMs` after the
    * last. Where there is no room the fastest that wait change places with the slowest that are in, if they are `ratio` times as fast, and
-   * no flow moves again before `restMs`. With steady rates it comes to rest.
+   * no flow moves again before `restMs`. With steady rates it comes to rest. Who competes are the flows of one e-switch, or of one port
+   * that is on none. A filter that is allowed into hardware and is not there waits, too; one that makes room for another stays in TC's
+   * software then. Flows are left alone that lead to others by recirculation, or that have no ufid in the kernel.
    */
   rebalance(options?: RebalanceOptions): AsyncIterableIterator<RebalancePass>
 
   /**
    * Deletes flows that no packet has hit for `idleMs` and tells of them, one list for each look, not before `everyMs` after the last. Never
    * ends by itself. A flow is deleted only when two looks have found it idle, so that late counters of a device are not taken for
-   * idleness, and its last counters are told.
+   * idleness, and its last counters are told. What is idle is found out from the packets counted; flows without a ufid in the kernel stay.
    *
    * ```ts
    * for await (const expired of dpif.expire({ idleMs: 10_000 }))
@@ -274,11 +285,12 @@ export interface ReplaceOptions {
 }
 
 export interface ReplaceProgress {
+  /** Flows there were at the last look. */
   readonly looked: number
   readonly moved: number
   /** Moves that were refused; those flows are where they were. */
   readonly failed: number
-  /** Moves still to be made. */
+  /** Moves still to be made, as far as they are planned: 65,536 at a time. */
   readonly left: number
 }
 
@@ -303,7 +315,7 @@ export interface RebalancePass {
   readonly demoted: number
   /** Moves that were refused; those flows are where they were. */
   readonly failed: number
-  /** Flows that would be elsewhere if there were room. */
+  /** Flows that would be elsewhere if there were room, as far as is known without asking a kernel about each. */
   readonly waiting: number
 }
 

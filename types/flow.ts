@@ -275,7 +275,7 @@ export interface FlowStats {
    * the device keeps no times, a time no packet came after: that of the sweep that saw the counters move, else now.
    */
   readonly used: number
-  /** OR of the TCP flags seen (low 8 bits). Always 0 in TC, which keeps none. */
+  /** OR of the TCP flags seen (low 8 bits). TC keeps none: there, those seen before the flow came to it. */
   readonly tcpFlags: number
   /** What of that a device has counted; the rest was software. Only of a flow that is in hardware (TCA_STATS_BASIC_HW, Linux 5.4). */
   readonly hardware?: { readonly packets: bigint; readonly bytes: bigint }

@@ -48,7 +48,7 @@ export interface Facts {
   location(ufid: Ufid): BackendName | undefined
   /** The e-switch of that id, as far as this object has had to do with it; undefined when no port of the datapath is on it. */
   device(switchId: string): DeviceFacts | undefined
-  /** What was measured of the flow: by `rebalance`, `replace` and `expire`, or nothing when none of them runs. */
+  /** What was measured of the flow by `rebalance` and `replace`; nothing before two looks of theirs have seen it. */
   history(ufid: Ufid): FlowHistory | undefined
   /** Milliseconds on CLOCK_MONOTONIC. */
   now(): number
@@ -57,7 +57,7 @@ export interface Facts {
 /** How much of an e-switch's table is taken. */
 export interface DeviceFacts {
   readonly switchId: string
-  /** Flows of this datapath in TC that come in through a port of it, kept out of hardware or not. */
+  /** Flows of this datapath in TC that come in through a port of it, kept out of hardware or not, as far as this object knows. */
   readonly flows: number
   /** How many there were when it last refused one for want of room; left out when it never did. */
   readonly capacity?: number
@@ -113,13 +113,18 @@ export interface Policy {
    * A throw fails the one op with code POLICY and the thrown error as the cause.
    *
    * `replace` and `rebalance` ask the same question again about flows that live, with mode `upsert`: `facts.location` and
-   * `facts.history` then tell where and how busy.
+   * `facts.history` then tell where and how busy. They end with POLICY when it throws. What such a put has not been asked for during the
+   * call cannot be read later.
    */
   place(put: PolicyPut, facts: Facts): Placement
-  /** Hears what became of every put that was not refused as such, and of every move. Must not throw; what it throws is a warning. */
+  /**
+   * Hears what became of every put that was not refused as such, and of every move, also of those that were refused. With cause `adopt`,
+   * before the first put it is asked about, of every flow there is already; a policy that was set later hears of all of them, too. Must
+   * not throw; what it throws is a warning.
+   */
   placed?(put: PolicyPut, outcome: Outcome, facts: Facts): void
-  /** Hears of every flow that is gone. Must not throw. */
+  /** Hears of every flow that is gone, when this object finds out. Must not throw. */
   removed?(ufid: Ufid, from: BackendName, cause: RemovalCause): void
-  /** Takes the place of packets per second when flows compete for room: the larger number stays. Must be fast. */
+  /** Takes the place of packets per second when flows compete for room: the larger number stays. 0 never displaces another. Must be fast. */
   worth?(put: PolicyPut, history: FlowHistory, facts: Facts): number
 }
