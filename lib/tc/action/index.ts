@@ -142,16 +142,17 @@ export const tcActions: Codec<readonly TcAction[]> = {
 
 function readAction(from: Uint8Array, begin: number, stop: number): TcAction {
   const read = actionEnvelope.read(from, begin, stop)
-  const { kind = '', options: { start, end } = nowhere, cookie, flags, stats } = read
+  const { kind = '', options: { start, end } = nowhere } = read
+  const action: Record<string, unknown> = {}
+  // In the order of the message.
+  for (const name in read) if (!aside.has(name)) action[name] = read[name as keyof EnvelopeAttributes]
   const known = byKind.get(kind)
-  const action: Record<string, unknown> =
-    known === undefined
-      ? { kind: 'other', name: kind }
-      : { kind, options: known.options.read(from, start, end) }
-  if (cookie !== undefined) action.cookie = cookie
-  if (flags !== undefined) action.flags = flags
-  if (stats !== undefined) action.stats = stats
+  action.kind = known === undefined ? 'other' : kind
+  if (known === undefined) action.name = kind
+  else action.options = known.options.read(from, start, end)
   return action as unknown as TcAction
 }
 
+/** What does not stay as it was read. */
+const aside: ReadonlySet<string> = new Set(['kind', 'options', 'index'])
 const nowhere: Place = { start: 0, end: 0 }
