@@ -30,20 +30,44 @@ const calls: Readonly<Record<string, readonly string[]>> = {
   eswitch: ['show'],
   preflight: ['eth0'],
   'list-commands': [],
+  'dump-conntrack': [],
+  'ct-stats-show': [],
+  'ct-get-limits': [],
+  trace: ['in_port(2),eth(),eth_type(0x0800),ipv4(frag=no)', '1'],
+  audit: [],
+  sweep: ['dp0'],
+  policy: ['check', 'examples/small-cloud.yaml'],
 }
 
 /** Exit codes that are not 0: nothing is ready for hardware there. */
 const ends: Readonly<Record<string, number>> = { preflight: 1 }
 
-/** What prints nothing, or text that is not data. `upcalls` does not end by itself and has a test of its own. */
+/** What prints nothing, or text that is not data. Meters are not simulated; those that do not end by themselves have tests of their own. */
 const others: Readonly<Record<string, string>> = {
   help: 'for people',
   completion: 'for a shell',
   upcalls: 'upcalls.test.ts',
+  'monitor-ports': 'ports.test.ts',
+  'add-meter': 'meters.test.ts',
+  'mod-meter': 'meters.test.ts',
+  'del-meter': 'meters.test.ts',
+  'dump-meters': 'meters.test.ts',
+  'meter-features': 'meters.test.ts',
   'add-dp': 'nothing',
   'del-dp': 'nothing',
   'add-if': 'nothing',
   'del-if': 'nothing',
+  'set-if': 'nothing',
+  'flush-conntrack': 'nothing',
+  'ct-set-limits': 'nothing',
+  'ct-del-limits': 'nothing',
+  'ct-bkts': 'a sentence, as ovs-dpctl',
+  'ct-set-maxconns': 'refused',
+  'ct-get-maxconns': 'refused',
+  'ct-get-nconns': 'refused',
+  'ct-enable-tcp-seq-chk': 'refused',
+  'ct-disable-tcp-seq-chk': 'refused',
+  'ct-get-tcp-seq-chk': 'refused',
   'offload-stats-show': 'refused',
   'ipf-set-enabled': 'refused',
   'ipf-set-disabled': 'refused',
