@@ -23,7 +23,7 @@ type Words = readonly string[]
 
 const ip = 'in_port(1),eth(),eth_type(0x0800),ipv4(frag=no)'
 const web =
-  'in_port(1),eth(),eth_type(0x0800),ipv4(dst=10.0.0.0/8,proto=6,frag=no),tcp(dst=80),tcp_flags(0/0)'
+  'in_port(1),eth(),eth_type(0x0800),ipv4(dst=10.0.0.0/255.0.0.0,proto=6,frag=no),tcp(dst=80),tcp_flags(0/0)'
 const arp = 'in_port(2),eth(),eth_type(0x0806),arp(op=1)'
 const tagged = 'in_port(2),eth(),eth_type(0x8100),vlan(vid=7,pcp=3),encap(eth_type(0x0800),ipv4(frag=no))'
 const filters = [
@@ -55,8 +55,7 @@ const scripts: Readonly<Record<string, readonly Words[]>> = {
     ['add-flow', 'DP', ip, '2'],
     ['add-flow', 'DP', ip, '2'],
     ['add-flow', 'system@DP', web, 'set(eth(src=02:00:00:00:00:09)),2'],
-    ['add-flow', 'DP', 'in_port(1),eth(),eth_type(0x0806),arp()', 'drop'],
-    ['add-flow', 'DP', 'in_port(1),eth()', '1,,2'],
+    ['add-flow', 'DP', 'in_port(2),eth(),eth_type(0x0800),ipv4(frag=no)', '1,,2'],
     ['add-flow', 'DP', 'in_port(x),eth()', '1'],
     ['add-flow', 'nope', ip, '2'],
     ['add-flow', 'DP', ip],
@@ -82,6 +81,10 @@ const scripts: Readonly<Record<string, readonly Words[]>> = {
     ['dump-flows', 'DP'],
     ['del-flows', 'DP'],
     ['dump-flows', 'DP'],
+  ],
+  'dropping takes no action': [
+    ['add-flow', 'DP', 'in_port(1),eth(),eth_type(0x0806),arp()', 'drop'],
+    ['del-flows', 'DP'],
   ],
   'filters let the same flows pass': [
     ['add-flow', 'DP', web, '2'],
@@ -225,9 +228,7 @@ async function sideBySide(t: Test, script: readonly Words[]): Promise<void> {
   ]) {
     const left = async (side: Side) => (await turn({ ...side, run: dpctl }, words)).out
     const [mine, other] = [await left(ours), await left(theirs)]
-    const isOdd = script.some((line) => differences[line.join(' ')] !== undefined && line[0] === 'add-flow')
-    if (!isOdd || script.some(([verb]) => verb === 'del-flows'))
-      t.equal(mine, other, `${words.join(' ')}: alike in the end`)
+    t.equal(mine, other, `${words.join(' ')}: alike in the end`)
   }
 }
 
@@ -259,11 +260,15 @@ function dpctl(words: Words): Outcome {
 
 /** Without what moves between two calls. */
 function settle(text: string): string {
-  return text
-    .replace(/used:-?[0-9.]+s|used:never/g, 'used:_')
-    .replace(
-      /(lookups: hit|missed|lost|masks: hit|total|hit\/pkt|packets|bytes|cache: hit|hit-rate):[0-9.]+%?/g,
-      '$1:_',
-    )
-    .replace(/, flags:[SFRPUECN.]+/g, '')
+  return (
+    text
+      .replace(/used:-?[0-9.]+s|used:never/g, 'used:_')
+      .replace(
+        /(lookups: hit|missed|lost|masks: hit|total|hit\/pkt|packets|bytes|cache: hit|hit-rate):[0-9.]+%?/g,
+        '$1:_',
+      )
+      // Told of once there is a hit: the host's own packets come when they like.
+      .replace(/^ *cache: hit.*\n/gm, '')
+      .replace(/, flags:[SFRPUECN.]+/g, '')
+  )
 }
