@@ -162,9 +162,9 @@ export const selftests = once((): Selftests => {
     const command = ['tar', '-C', dir, '-xf', join(work, 'usr/src', archive), ...wanted]
     execute("unpack the kernel's tests", command, buildEnvironment())
     rmSync(work, { recursive: true })
-    unpack(closure(['iputils-arping', 'netcat-openbsd']), dir)
+    unpack(closure(['iputils-arping', 'ncat']), dir)
     // Debian's maintainer script makes this link through update-alternatives.
-    if (!existsSync(join(dir, 'usr/bin/nc'))) symlinkSync('nc.openbsd', join(dir, 'usr/bin/nc'))
+    if (!existsSync(join(dir, 'usr/bin/nc'))) symlinkSync('ncat', join(dir, 'usr/bin/nc'))
   })
   return { folder: join(root, SELFTESTS), root }
 })

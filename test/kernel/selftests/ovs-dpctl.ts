@@ -65,11 +65,11 @@ class Call {
 
   /** Prints packets without a flow until it is told to stop. */
   listen(name: string): Promise<number> {
-    let count = 0
     const stdout = writer((text) => {
       for (const line of text.split('\n').filter(Boolean)) {
         const { kind, key } = JSON.parse(line)
-        if (kind === 'miss') this.say(1, `MISS upcall[${count++}/yes]: ${formatKey(key)}\n`)
+        // What the kernel sends by itself has no sequence number, and always a packet.
+        if (kind === 'miss') this.say(1, `MISS upcall[0/yes]: ${formatKey(key)}\n`)
       }
     })
     const stderr = writer((text) => {
