@@ -188,8 +188,12 @@ export const portCases: readonly Case[] = [
           if (batch.upcalls.some(({ key, packet }) => key.inPort === number && packet.length === 60)) return
         assert.fail('the loop goes on')
       })()
+      // What goes wrong below ends the loop, and is what is to be told.
+      heard.catch(() => {})
       await other.delPort(name)
-      assert.deepEqual((await other.addPort(name, { number })).upcallPids, [0])
+      // By the time it is read back it may have been given its socket.
+      const [first] = (await other.addPort(name, { number })).upcallPids ?? []
+      assert.ok(first === 0 || first === pid, `pid ${first}`)
       await eventually(
         async () => (await portOf(other, number)).upcallPids,
         (pids) => pids?.[0] === pid,
