@@ -6,7 +6,7 @@ import { Baseline, compiled } from './baseline.js'
 import { isInstalled } from './beside.js'
 import { drive, type Errors } from './drive.js'
 import { environment } from './environment.js'
-import { calm, collectGarbage, ratios, summarize, warmUps } from './measure.js'
+import { calm, settleHeap, ratios, summarize, warmUps } from './measure.js'
 import type { Options, Question } from './options.js'
 import type { Progress } from './progress.js'
 import { type Beside, type Result, SCHEMA, type Stage } from './result.js'
@@ -79,7 +79,7 @@ async function measure(read: Read, options: Options, setup: Setup, progress: Pro
   try {
     for (let turn = 0; turn < repeat; turn++) {
       progress.step(`turn ${turn + 1} of ${repeat}`)
-      collectGarbage()
+      settleHeap()
       await calm()
       const cpu = process.cpuUsage()
       const start = performance.now()

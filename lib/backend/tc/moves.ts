@@ -11,12 +11,14 @@ interface Range {
   to: number
 }
 
-/** The filters of one port, in the order of a dump. Never changes. */
+/** The filters of one port, in the order of a dump. Never changes as long as there are readers, or it is the last that was kept. */
 interface Seen {
   /** As many of them as were written are `size`. */
   readonly words: Int32Array
   readonly size: number
   readonly ranges: ReadonlyMap<string, Range>
+  /** Looks that compare with it. One that is given up is never taken off. */
+  readers: number
 }
 
 /**
@@ -29,15 +31,21 @@ interface Seen {
  */
 export class Moves {
   readonly #ports = new Map<number, Seen>()
+  /** For the next look: memory that was never touched costs more than all else of one. */
+  #spare: Int32Array | undefined
 
   /** Begins to look at all filters of a port. What is noted counts once it is {@link keep kept}. */
   look(ifindex: number): Look {
-    return new Look(this.#ports.get(ifindex) ?? nothing)
+    const spare = this.#spare
+    this.#spare = undefined
+    return new Look(this.#ports.get(ifindex) ?? nothing(), spare)
   }
 
   /** A look has come to its end: filters it has not met are forgotten. */
   keep(ifindex: number, look: Look): void {
+    const old = this.#ports.get(ifindex)
     this.#ports.set(ifindex, look.end())
+    if (old?.readers === 0) this.#spare = old.words
   }
 
   /**
@@ -45,7 +53,7 @@ export class Moves {
    * nobody had looked by then, or they have moved since.
    */
   find(filter: NamedFilter, packets: number, nowMs: number): number | undefined {
-    const { words, ranges } = this.#ports.get(filter.ifindex) ?? nothing
+    const { words, ranges } = this.#ports.get(filter.ifindex) ?? nothing()
     const range = ranges.get(nameOf(filter.chain, filter.info))
     let low = (range?.from ?? 0) / WORDS
     let high = (range?.to ?? 0) / WORDS
@@ -94,11 +102,14 @@ export class Look {
   #to = 0
   #range: Range = { from: 0, to: 0 }
 
-  constructor(before: Seen) {
+  /** `spare` is overwritten. */
+  constructor(before: Seen, spare?: Int32Array) {
     this.#before = before
+    before.readers++
     // A few more may have come; a table that grows costs a copy.
     const filters = before.size / WORDS
-    this.#words = new Int32Array(FIRST_ROOM + (filters + (filters >> 3)) * WORDS)
+    const room = FIRST_ROOM + (filters + (filters >> 3)) * WORDS
+    this.#words = spare !== undefined && spare.length >= room ? spare : new Int32Array(room)
   }
 
   /** What is noted from now on was counted by then. */
@@ -125,11 +136,12 @@ export class Look {
 
   /** What was noted. */
   end(): Seen {
+    this.#before.readers--
     this.#range.to = this.#size
     const words = this.#words
     const size = this.#size
     const isRoomy = words.length - size > FIRST_ROOM + (size >> 2)
-    return { words: isRoomy ? words.slice(0, size) : words, size, ranges: this.#ranges }
+    return { words: isRoomy ? words.slice(0, size) : words, size, ranges: this.#ranges, readers: 0 }
   }
 
   #enter(chain: number, info: number): void {
@@ -176,4 +188,4 @@ const nameOf = (chain: number, info: number): string => `${chain} ${info}`
 /** The time of a tick that lies in the past. */
 const timeOf = (tick: number, now: number): number => (now - ((now - tick) >>> 0)) * MS_PER_TICK
 
-const nothing: Seen = { words: new Int32Array(0), size: 0, ranges: new Map() }
+const nothing = (): Seen => ({ words: new Int32Array(0), size: 0, ranges: new Map(), readers: 0 })
