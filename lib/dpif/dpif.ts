@@ -160,8 +160,8 @@ export class DpifProvider implements Dpif {
     this.#devices = new Devices(this.#placement)
     this.#backOff = new BackOff(this.#devices, now)
     this.#placement.onLeft = (device) => this.#backOff.left(device)
-    this.#news = new News(() => this.#context.policy, facts, this.#placement)
     this.#events = new Events(parts.datapath.name)
+    this.#news = new News(() => this.#context.policy, facts, this.#placement, this.#events)
     this.#context = {
       placement: this.#placement,
       devices: this.#devices,
@@ -410,8 +410,7 @@ export class DpifProvider implements Dpif {
 
   #flushed(id: FlowId, from: BackendName): void {
     this.#placement.remove(id, from)
-    this.#events.removed(id, from, 'flush')
-    if (this.#placement.of(id).length === 0) this.#news.removed(id.ufid, from, 'flush')
+    this.#news.left(id, from, 'flush')
   }
 
   /** What was remembered and not found was taken away by others. */
@@ -422,10 +421,7 @@ export class DpifProvider implements Dpif {
       if (from !== undefined) lost.push([language.idOf(language.ufidOf(words)), from])
     })
     this.#placement.clear()
-    for (const [id, from] of lost) {
-      this.#events.removed(id, from, 'lost')
-      this.#news.removed(id.ufid, from, 'lost')
-    }
+    for (const [id, from] of lost) this.#news.gone(id, from, 'lost')
   }
 
   setMeter(meter: MeterSpec, options: SetMeterOptions = {}): Promise<Meter> {

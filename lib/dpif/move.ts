@@ -41,7 +41,7 @@ export function isAt({ backend, offloaded }: Flow, choice: Choice, isOnDevice: b
  * flow is read first: what somebody changed since it was chosen goes along. One that finds no place stays as it was.
  */
 export function* planMove(context: PlanContext, viewOf: (flow: FlowSpec) => FlowView, move: Move): Plan {
-  const { placement, devices, backOff, events } = context
+  const { placement, devices, backOff, events, news } = context
   const { id } = move
   const { ufid } = id
   const [from] = placement.of(id)
@@ -51,8 +51,10 @@ export function* planMove(context: PlanContext, viewOf: (flow: FlowSpec) => Flow
   const { error, flow } = yield { backend: from, op: { verb: 'get', id } }
   if (flow === undefined) {
     placement.settle(id)
-    if (error?.code === 'NOT_FOUND') placement.remove(id, from)
-    if (placement.of(id).length === 0) events.removed(id, from, 'lost')
+    if (error?.code === 'NOT_FOUND') {
+      placement.remove(id, from)
+      news.left(id, from, 'lost')
+    }
     return { ufid, error: error ?? missing(ufid, 'move') }
   }
   const refusals: Refusal[] = []

@@ -1,17 +1,20 @@
 import type { ErrorCode } from '../../types/errors.js'
-import type { FlowId, Ufid } from '../../types/flow.js'
+import type { FlowId } from '../../types/flow.js'
 import type { BackendName, OpResult, Refusal } from '../../types/op.js'
 import type { Facts, Outcome, Policy, PolicyPut, RemovalCause } from '../../types/policy.js'
+import type { Events } from './events.js'
 import type { Move } from './move.js'
 import type { PlacementMap } from './placement.js'
 
-/** Tells a policy what became of its decisions, if it wants to know. */
+/** Tells a policy what became of its decisions, if it wants to know, and operators with it of every flow that is gone. */
 export class News {
   readonly #policy: () => Policy
   readonly #facts: Facts
   readonly #placement: PlacementMap
+  readonly #events: Events
 
-  constructor(policy: () => Policy, facts: Facts, placement: PlacementMap) {
+  constructor(policy: () => Policy, facts: Facts, placement: PlacementMap, events: Events) {
+    this.#events = events
     this.#policy = policy
     this.#facts = facts
     this.#placement = placement
@@ -28,17 +31,22 @@ export class News {
     warned(policy, () => policy.placed?.(put, outcome, this.#facts))
   }
 
-  removed(ufid: Ufid, from: BackendName, cause: RemovalCause): void {
-    const policy = this.#policy()
-    warned(policy, () => policy.removed?.(ufid, from, cause))
+  /** A copy of a flow has gone from a backend. With the last one the flow is gone. */
+  left(id: FlowId, from: BackendName, cause: RemovalCause): void {
+    if (this.#placement.of(id).length === 0) this.gone(id, from, cause)
   }
 
-  /** `from` is where the flow was before, here and below. */
+  /** A flow lives nowhere any more. */
+  gone(id: FlowId, from: BackendName, cause: RemovalCause): void {
+    this.#events.removed(id, from, cause)
+    const policy = this.#policy()
+    // Before anything is made to tell of: `id.ufid` may be text that nobody has asked for yet.
+    if (policy.removed !== undefined) warned(policy, () => policy.removed?.(id.ufid, from, cause))
+  }
+
+  /** `from` is where the flow was before. */
   ofPut(put: PolicyPut & FlowId, from: BackendName | undefined, { error, declined = [] }: OpResult): void {
-    if (error !== undefined && refusedAsSuch.has(error.code)) {
-      this.ifLost(put, from)
-      return
-    }
+    if (error !== undefined && refusedAsSuch.has(error.code)) return
     const { ufid } = put
     const [backend] = this.#placement.of(put)
     const last = error?.backend === undefined ? [] : [error as Refusal]
@@ -51,20 +59,8 @@ export class News {
     })
   }
 
-  ofMove({ id, flow, outcome }: Move, from: BackendName | undefined): void {
+  ofMove({ flow, outcome }: Move): void {
     if (flow !== undefined && outcome !== undefined) this.placed(flow, outcome)
-    else this.ifLost(id, from)
-  }
-
-  ofDel(id: FlowId, from: BackendName | undefined, result: OpResult, cause: RemovalCause): void {
-    const { backend = from, error } = result
-    if (error === undefined && backend !== undefined) this.removed(id.ufid, backend, cause)
-    else this.ifLost(id, from)
-  }
-
-  /** A flow that was there and is not any more has been taken away by others. */
-  ifLost(id: FlowId, from: BackendName | undefined): void {
-    if (from !== undefined && this.#placement.of(id).length === 0) this.removed(id.ufid, from, 'lost')
   }
 }
 

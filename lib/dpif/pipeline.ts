@@ -196,7 +196,7 @@ export class Pipeline {
   #moveTask(move: Move, run: Run, index: number): Task {
     const { context, language } = this.#engine
     const start = () => planMove(context, (flow) => language.view(flow, 'upsert'), move)
-    const tell: Task['tell'] = (from) => context.news.ofMove(move, from)
+    const tell: Task['tell'] = () => context.news.ofMove(move)
     return { run, index, id: move.id, start, deletes: false, tell, plan: undefined, step: undefined }
   }
 
@@ -212,11 +212,7 @@ export class Pipeline {
         ? planGet(context, named)
         : planDel(context, { ...named, wantStats: op.stats === true }, cause)
     const deletes = op.op === 'del'
-    const tell: Task['tell'] = (from, result) => {
-      if (deletes) context.news.ofDel(named.id, from, result, cause)
-      else context.news.ifLost(named.id, from)
-    }
-    return { run, index, id: named.id, start, deletes, tell, plan: undefined, step: undefined }
+    return { run, index, id: named.id, start, deletes, plan: undefined, step: undefined }
   }
 
   #claim(task: Task, chunk: Chunk): void {

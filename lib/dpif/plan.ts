@@ -56,7 +56,7 @@ export function* planPut(
   refused?: BackendResult,
   refusals: Refusal[] = [],
 ): Plan {
-  const { placement, devices, backOff, events } = context
+  const { placement, devices, backOff, events, news } = context
   const { ufid, mode } = flow
   let first = refused
 
@@ -85,7 +85,7 @@ export function* planPut(
         placement.settle(flow)
         placement.remove(flow, backend)
         homes = homes.filter((home) => home !== backend)
-        if (homes.length === 0) events.removed(flow, backend, 'lost')
+        news.left(flow, backend, 'lost')
         if (homes.length === 0 && mode === 'modify') return { ufid, error: missing(ufid, 'modify') }
         result = undefined
         replaced = false
@@ -148,7 +148,7 @@ export function* planPut(
  * backends that hold it.
  */
 function* look(
-  { placement }: PlanContext,
+  { placement, news }: PlanContext,
   flow: FlowView,
   homes: readonly BackendName[],
   to: BackendName,
@@ -158,8 +158,10 @@ function* look(
   let counted = zeroStatsOf()
   for (const backend of homes) {
     const { error, stats } = yield { backend, op: { verb: 'get', id: flow, ...keyOf(flow) } }
-    if (error?.code === 'NOT_FOUND') placement.remove(flow, backend)
-    else left.push(backend)
+    if (error?.code === 'NOT_FOUND') {
+      placement.remove(flow, backend)
+      news.left(flow, backend, 'lost')
+    } else left.push(backend)
     if (stats !== undefined) counted = later(counted, stats)
   }
   placement.expect(flow, to, counted)
@@ -242,14 +244,14 @@ export function* planDel(
   if (error !== undefined) return { ufid, error }
   placement.delete(id)
   if (deleted !== undefined) {
-    context.events.removed(id, deleted, cause)
+    context.news.gone(id, deleted, cause)
     return { ufid, backend: deleted, ...(wantStats ? { stats: counted } : {}) }
   }
   const [last] = known
   if (last !== undefined) {
     // What was remembered is no longer there, so it may be where nobody looked.
     const result = yield* planDel(context, { id, wantStats, ...(key === undefined ? {} : { key }) }, cause)
-    if (result.error?.code === 'NOT_FOUND') context.events.removed(id, last, 'lost')
+    if (result.error?.code === 'NOT_FOUND') context.news.left(id, last, 'lost')
     return result
   }
   return { ufid, error: missing(ufid, 'delete') }
@@ -301,8 +303,8 @@ function deviceOf({ devices }: PlanContext, flow: Flow): number {
 }
 
 /** Tells that a flow that was somewhere is nowhere, if it is. */
-function lose({ placement, events }: PlanContext, id: FlowId, [home]: readonly BackendName[]): void {
-  if (home !== undefined && placement.of(id).length === 0) events.removed(id, home, 'lost')
+function lose({ news }: PlanContext, id: FlowId, [home]: readonly BackendName[]): void {
+  if (home !== undefined) news.left(id, home, 'lost')
 }
 
 /** Those that are likely first, then the rest. */

@@ -1,6 +1,6 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import t, { type Test } from 'tap'
-import { createDatapath, type OperatorEvents, openDpif } from '../../lib/index.js'
+import { createDatapath, kernelOnly, type OperatorEvents, openDpif } from '../../lib/index.js'
 import { formatMetrics } from '../../lib/dpif/prometheus.js'
 import { SimulatedKernel } from '../../lib/testing/index.js'
 import { steering } from '../../lib/testing/conformance/lab.js'
@@ -31,6 +31,7 @@ function hear<Name extends keyof OperatorEvents>(t: Test, name: Name): OperatorE
 }
 
 const key = (number: number) => `in_port(1),eth(),eth_type(0x0800),ipv4(dst=10.0.0.${number},frag=no)`
+const NOBODY = '00000000-0000-0000-0000-000000000000'
 /** TC has no way to match that. */
 const beyondTc = (number: number) => `skb_mark(0x7),${key(number)}`
 
@@ -80,6 +81,43 @@ t.test('puts, refusals, moves and removals are told of and counted', async (t) =
     removed: { del: 1, flush: 3, idle: 0, lost: 0 },
   })
   t.match(toPrometheus(), '\ndpif_hw_acc_placed_total{datapath="dp0",backend="tc"} 3\n')
+})
+
+t.test('a flow that is in both tables is one flow, when it goes', async (t) => {
+  const { dpif, transport } = await setUp(t)
+  const gone: string[] = []
+  const other = await openDpif({ datapath: 'dp0', transport, policy: kernelOnly() })
+  t.teardown(() => other.close())
+  await other.get({ ufid: NOBODY })
+  const { ufid } = await dpif.put({ key: key(1), actions: '2' })
+  t.equal((await other.put({ key: key(1), actions: '2' })).backend, 'ovs', 'it did not know of the other')
+  const third = await openDpif({
+    datapath: 'dp0',
+    transport,
+    policy: { ...kernelOnly(), removed: (id, from, cause) => gone.push(`${id} ${from} ${cause}`) },
+  })
+  t.teardown(() => third.close())
+  await third.get({ ufid })
+  const removals = hear(t, 'dpif-hw-acc:removal')
+  await third.flush()
+  t.equal(removals.length, 1)
+  t.equal(third.metrics().removed.flush, 1)
+  t.equal(gone.length, 1)
+})
+
+t.test('a flow that was gone when it was to move is lost, and then put', async (t) => {
+  const { dpif, steer, transport } = await setUp(t)
+  steer.to('ovs')
+  const { ufid } = await dpif.put({ key: key(1), actions: '2' })
+  const other = await openDpif({ datapath: 'dp0', transport })
+  t.teardown(() => other.close())
+  await other.del({ ufid })
+  const removals = hear(t, 'dpif-hw-acc:removal')
+  const moves = hear(t, 'dpif-hw-acc:move')
+  steer.to('tc')
+  t.match(await dpif.put({ key: key(1), actions: '2' }, { mode: 'upsert' }), { backend: 'tc' })
+  t.same(removals, [{ datapath: 'dp0', ufid, from: 'ovs', cause: 'lost' }])
+  t.same(moves, [])
 })
 
 t.test('a flow that others took away is lost, and told of once', async (t) => {

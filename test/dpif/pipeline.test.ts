@@ -22,7 +22,8 @@ function context(): PlanContext {
     history: () => undefined,
     now: () => 0,
   }
-  const news = new News(() => policy, facts, placement)
+  const events = new Events('dp')
+  const news = new News(() => policy, facts, placement, events)
   return {
     placement,
     devices,
@@ -30,7 +31,7 @@ function context(): PlanContext {
     news,
     policy,
     facts,
-    events: new Events('dp'),
+    events,
     backends: ['ovs'],
   }
 }
