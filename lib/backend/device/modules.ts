@@ -7,8 +7,8 @@ import { etherTypes } from '../../tc/match.js'
 import { type Feature, linux61 } from '../../tc/features.js'
 import { filterInfo, hooks, tcMessage, types } from '../../tc/message.js'
 import { Answers, Batch } from '../tc/batch.js'
-import { Features } from '../tc/features.js'
 import { Ports } from '../tc/ports.js'
+import { findFeatures, LOOPBACK } from '../tc/probe.js'
 import { Qdiscs } from '../tc/qdisc.js'
 
 /** What the kernel can load of what flows in TC are made of. */
@@ -24,7 +24,7 @@ export interface TcModules {
 /**
  * Asks for a filter and for actions that say nothing: the kernel loads the module first, and only then finds the request wanting. So
  * nothing is made, and ENOENT means that there is no such module. A filter needs a qdisc, and `lo` lends its own, or gets one for that
- * moment: nobody offloads anything there. On it filters that no packet sees tell what flower has, and go at once.
+ * moment: nobody offloads anything there.
  */
 export async function tcModules(transport: Transport): Promise<TcModules> {
   const batch = new Batch(new Writer(1024))
@@ -39,21 +39,13 @@ export async function tcModules(transport: Transport): Promise<TcModules> {
   ]
   const answers = new Answers(await batch.send(transport), new Ports())
   qdiscs.settle(batch, answers)
-  const found = await tcFeatures(transport)
   await qdiscs.removeOurs(transport)
+  const found = await findFeatures(transport)
   return {
     privileged: ![...answers.failures()].some(({ errno }) => errno === EPERM),
     missing: asked.flatMap(({ module, at }) => (isMissing(answers.failure(at)?.errno) ? [module] : [])),
     lacking: [...linux61].filter((feature) => !found.has(feature)),
   }
-}
-
-async function tcFeatures(transport: Transport): Promise<Features> {
-  const features = new Features()
-  const batch = new Batch(new Writer(4096))
-  const read = features.write(batch, LOOPBACK)
-  read(new Answers(await batch.send(transport), new Ports()))
-  return features
 }
 
 function writeFilter(writer: Writer): void {
@@ -76,8 +68,6 @@ function writeAction(writer: Writer, kind: string): void {
 
 const isMissing = (errno: number | undefined) => errno === ENOENT || errno === EOPNOTSUPP
 
-/** LOOPBACK_IFINDEX (include/net/flow.h): the same in every network namespace. */
-const LOOPBACK = 1
 const EPERM = 1
 const ENOENT = 2
 /** Without CONFIG_NET_CLS_ACT nobody knows the request. */

@@ -7,11 +7,21 @@ import { Features } from './features.js'
 import { Ports } from './ports.js'
 import { Qdiscs } from './qdisc.js'
 
-/**
- * Finds out what flower has of what it learned over the years, on `lo`, where nobody offloads anything: with the qdisc that is there, or
- * with one for that moment. Where no filter can be put nothing is known of any feature.
- */
+/** What flower has of what it learned over the years. Where no filter can be put nothing is known of any feature. */
 export async function probeTc(transport: Transport): Promise<KernelFeature[]> {
+  const found = await findFeatures(transport)
+  const rows: readonly [string, FeatureRow][] = Object.entries(features)
+  return rows.map(([name, { since, doc, proof }]) => {
+    const known = proof !== undefined && found.isFound
+    return { backend: 'tc', name, since, doc, ...(known ? { present: found.has(name as Feature) } : {}) }
+  })
+}
+
+/**
+ * Asks on `lo`, where nobody offloads anything, with filters that no packet sees and that go at once: on the qdisc that is there, or on
+ * one for that moment.
+ */
+export async function findFeatures(transport: Transport): Promise<Features> {
   const batch = new Batch(new Writer(8192))
   const qdiscs = new Qdiscs()
   const found = new Features()
@@ -24,12 +34,8 @@ export async function probeTc(transport: Transport): Promise<KernelFeature[]> {
   } finally {
     await qdiscs.removeOurs(transport)
   }
-  const rows: readonly [string, FeatureRow][] = Object.entries(features)
-  return rows.map(([name, { since, doc, proof }]) => {
-    const known = proof !== undefined && found.isFound
-    return { backend: 'tc', name, since, doc, ...(known ? { present: found.has(name as Feature) } : {}) }
-  })
+  return found
 }
 
 /** LOOPBACK_IFINDEX (include/net/flow.h): the same in every network namespace. */
-const LOOPBACK = 1
+export const LOOPBACK = 1

@@ -5,6 +5,7 @@ import { addFlows } from './add-flows.js'
 import { addIf } from './add-if.js'
 import { audit } from './audit.js'
 import { ctDelLimits, ctGetLimits, ctSetLimits } from './ct-limits.js'
+import { ctBkts } from './ct-bkts.js'
 import { ctStatsShow } from './ct-stats-show.js'
 import { cacheGetSize } from './cache-get-size.js'
 import { cacheSetSize } from './cache-set-size.js'
@@ -35,7 +36,6 @@ import { policyVerb } from './policy.js'
 import { preflightVerb } from './preflight.js'
 import { setIf } from './set-if.js'
 import { show } from './show.js'
-import { ctBkts, missingCtVerbs } from './userspace-tracker.js'
 import { upcalls } from './upcalls.js'
 import { userspaceOnly } from './userspace-only.js'
 import { sweep } from './sweep.js'
@@ -66,7 +66,6 @@ export const verbs: readonly Verb[] = [
   ctSetLimits,
   ctDelLimits,
   ctGetLimits,
-  ...missingCtVerbs,
   addMeter,
   modMeter,
   delMeter,

@@ -9,6 +9,12 @@ const rows: readonly (readonly [name: string, usage: string, takes: Verb['takes'
   ['ipf-set-min-frag', '[DP] v4|v6 SIZE', [2, 3], 'sizes of IP fragments that can be set'],
   ['ipf-set-max-nfrags', '[DP] COUNT', [1, 2], 'numbers of IP fragments that can be set'],
   ['ipf-get-status', '[DP]', [0, 1], 'counters of IP fragments'],
+  ['ct-set-maxconns', '[DP] N', [1, 2], 'limit of all connections that can be set'],
+  ['ct-get-maxconns', '[DP]', [0, 1], 'limit of all connections'],
+  ['ct-get-nconns', '[DP]', [0, 1], 'count of all connections'],
+  ['ct-enable-tcp-seq-chk', '[DP]', [0, 1], 'check of sequence numbers that can be switched'],
+  ['ct-disable-tcp-seq-chk', '[DP]', [0, 1], 'check of sequence numbers that can be switched'],
+  ['ct-get-tcp-seq-chk', '[DP]', [0, 1], 'check of sequence numbers that can be switched'],
 ]
 
 /** The verbs that only OVS's datapath in userspace can carry out. */
@@ -18,9 +24,11 @@ export const userspaceOnly: readonly Verb[] = rows.map(([name, usage, takes, wha
   summary: 'for datapaths in userspace; refused here, as by ovs-dpctl',
   options: [],
   takes,
-  writes: name.includes('-set-'),
+  writes: /-(set|enable|disable)-/.test(name),
   run: async ({ args, kernel }) => {
     const { datapath } = await kernel.choose(args, takes[1])
-    throw new CliError(`system@${datapath} has no ${what}: openvswitch leaves that to the kernel`)
+    throw new CliError(
+      `system@${datapath} has no ${what}: openvswitch leaves that to the kernel (Operation not supported)`,
+    )
   },
 }))
