@@ -67,10 +67,12 @@ import { Events } from './events.js'
 import { explain } from './explain.js'
 import { History } from './history.js'
 import { Idleness } from './idleness.js'
+import { KnownPorts } from './known-ports.js'
 import { type Clock, monotonic } from './loop.js'
 import { atLeast, Loops } from './loops.js'
 import { Merge } from './merge.js'
 import { News } from './news.js'
+import { Order } from './order.js'
 import { Pipeline } from './pipeline.js'
 import { PlacementMap } from './placement.js'
 import { decide, type PlanContext } from './plan.js'
@@ -128,17 +130,11 @@ export class DpifProvider implements Dpif {
   #isNewcomer = true
   /** For sweeps of idle flows. */
   #idleness: Idleness | undefined
-  #portsKnown = ''
   readonly #events: Events
   readonly #audit: Audit
-  #ports: ReadonlyMap<number, Port> = new Map()
-  #lastKnown: number | undefined
-  #knownBefore: number | undefined
+  readonly #ports = new KnownPorts()
+  readonly #order = new Order()
   #ready: Promise<void> | undefined
-  /** The last call that had to be alone. */
-  #alone: Promise<unknown> = Promise.resolve()
-  /** Calls that may be under way together. */
-  readonly #together = new Set<Promise<unknown>>()
   #closed: Promise<void> | undefined
 
   constructor(parts: DpifParts) {
@@ -185,7 +181,7 @@ export class DpifProvider implements Dpif {
       backends: this.#backends,
       executor: parts.executor,
       language,
-      namesUnknownPort: (flow) => this.#namesUnknownPort(flow),
+      namesUnknownPort: (flow) => this.#ports.isMissingFor(flow),
       learnPorts: () => this.#loadPorts(),
     })
     this.#loops = new Loops({
@@ -206,14 +202,10 @@ export class DpifProvider implements Dpif {
   }
 
   #carryOut(ops: readonly Work[]): Promise<OpResult[]> {
-    const results = this.#alone.then(async () => {
+    return this.#order.together(async () => {
       await this.#getReady()
       return this.#pipeline.run(ops)
     })
-    this.#together.add(results)
-    const ended = () => this.#together.delete(results)
-    results.then(ended, ended)
-    return results
   }
 
   async put(flow: FlowSpec, options: PutOptions = {}): Promise<OpResult> {
@@ -323,7 +315,7 @@ export class DpifProvider implements Dpif {
   explain(spec: FlowSpec | Omit<GetOp, 'op'>): Promise<Explanation> {
     return this.#inPeace(async () => {
       const { view, flow } = await this.#look(spec)
-      if (this.#namesUnknownPort(view)) await this.#loadPorts()
+      if (this.#ports.isMissingFor(view)) await this.#loadPorts()
       const { surveyor } = this.#parts
       return explain({ context: this.#context, backends: this.#backends, surveyor }, view, flow)
     })
@@ -461,7 +453,7 @@ export class DpifProvider implements Dpif {
         this.#loops.close(),
       ])
     } finally {
-      await this.#quiet()
+      await this.#order.quiet()
       try {
         if (flush) await this.#leaveNothing()
       } finally {
@@ -485,19 +477,10 @@ export class DpifProvider implements Dpif {
     return result as OpResult
   }
 
-  /** What changes more than flows waits until nothing else is under way, and nothing else begins before it has ended. */
+  /** What changes more than flows. */
   #inPeace<T>(work: () => Promise<T>): Promise<T> {
     if (this.#closed !== undefined) return Promise.reject(closed())
-    const result = this.#quiet().then(work)
-    this.#alone = result.then(
-      () => {},
-      () => {},
-    )
-    return result
-  }
-
-  #quiet(): Promise<unknown> {
-    return Promise.allSettled([this.#alone, ...this.#together])
+    return this.#order.alone(work)
   }
 
   async #beforeDump(): Promise<void> {
@@ -526,33 +509,10 @@ export class DpifProvider implements Dpif {
 
   async #loadPorts(): Promise<readonly Port[]> {
     const ports = await this.#parts.ports.list()
-    this.#ports = new Map(ports.map((port) => [port.number, port]))
-    this.#lastKnown = undefined
-    this.#knownBefore = undefined
     this.#devices.replace(ports)
-    const known = ports.map(({ number, ifindex, switchId }) => `${number} ${ifindex} ${switchId}`).join()
-    if (known !== this.#portsKnown) this.#backOff.clear()
-    this.#portsKnown = known
+    if (this.#ports.replace(ports)) this.#backOff.clear()
     for (const backend of this.#parts.backends) backend.portsChanged(ports)
     return ports
-  }
-
-  #namesUnknownPort(flow: FlowView): boolean {
-    if (!this.#isKnown(flow.inPort)) return true
-    if (flow.raw !== undefined) return false
-    const { actions } = flow
-    for (let index = 0; index < actions.length; index++)
-      if (!this.#isKnown(actions[index]?.output)) return true
-    return false
-  }
-
-  /** Most flows of a list have to do with few ports, so the last ones are remembered. */
-  #isKnown(number: number | undefined): boolean {
-    if (number === undefined || number === this.#lastKnown || number === this.#knownBefore) return true
-    if (!this.#ports.has(number)) return false
-    this.#knownBefore = this.#lastKnown
-    this.#lastKnown = number
-    return true
   }
 }
 

@@ -13,6 +13,7 @@ import type {
 } from '../../types/op.js'
 import type { Choice, Placement, RemovalCause } from '../../types/policy.js'
 import { batches, Chunk, type Execution, type Fresh, groupFor, isSame, Success, type Task } from './chunk.js'
+import { Lines } from './lines.js'
 import { Move, planMove } from './move.js'
 import {
   decide,
@@ -60,7 +61,7 @@ export class Pipeline {
   /** Those that were not read to their end, in the order of the calls. */
   readonly #runs: Run[] = []
   /** Those in line behind an op on the same flow. */
-  readonly #lines = new Map<Ufid, Line>()
+  readonly #lines = new Lines()
   /** Claimed, and not begun yet. */
   readonly #ready: Task[] = []
   /** Executions that need not wait any more. */
@@ -147,7 +148,7 @@ export class Pipeline {
       // Behind a deletion it waits its turn in the same batch: it may be the same match under another ufid.
       if (known === undefined || known.length > 0 || mode === 'modify' || op.confirm || chunk.deletions > 0) {
         const task = this.#putTask(op, flow, run, index)
-        if (known === undefined) this.#standInLine(task)
+        if (known === undefined) this.#lines.add(task)
         else this.#add(begun(task), chunk)
         return room
       }
@@ -218,7 +219,7 @@ export class Pipeline {
   #claim(task: Task, chunk: Chunk): void {
     if (task.deletes) this.#deletions++
     const known = this.#engine.context.placement.claim(task.id)
-    if (known === undefined) this.#standInLine(task)
+    if (known === undefined) this.#lines.add(task)
     else this.#add(begun(task), chunk)
   }
 
@@ -229,28 +230,14 @@ export class Pipeline {
     chunk.tasks.push(task)
   }
 
-  #standInLine(task: Task): void {
-    const line = this.#lines.get(task.id.ufid)
-    if (line === undefined) this.#lines.set(task.id.ufid, { tasks: [task], next: 0 })
-    else line.tasks.push(task)
-  }
-
   /** The flow's op has ended: the next in line may begin. */
   #release(id: FlowId, home?: BackendName, device = 0): void {
     this.#engine.context.placement.release(id, home, device)
-    if (this.#lines.size === 0) return
-    const line = this.#lines.get(id.ufid)
-    while (line !== undefined && line.next < line.tasks.length) {
-      const task = line.tasks[line.next++] as Task
-      if (task.run.hasFailed) {
-        this.#end(task)
-        continue
-      }
-      this.#engine.context.placement.claim(task.id)
-      this.#ready.push(begun(task))
-      break
-    }
-    if (line?.next === line?.tasks.length) this.#lines.delete(id.ufid)
+    if (this.#lines.isEmpty) return
+    const task = this.#lines.next(id.ufid, (passedOver) => this.#end(passedOver))
+    if (task === undefined) return
+    this.#engine.context.placement.claim(task.id)
+    this.#ready.push(begun(task))
   }
 
   async #carryOut(chunk: Chunk): Promise<void> {
@@ -460,11 +447,6 @@ export class Expiry implements DelOp {
   constructor(ufid: Ufid) {
     this.ufid = ufid
   }
-}
-
-interface Line {
-  readonly tasks: Task[]
-  next: number
 }
 
 function begun(task: Task): Task {
