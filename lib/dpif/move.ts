@@ -11,7 +11,7 @@ export class Move {
   readonly id: FlowId
   /** Where it is to go, in order; left out for "where the policy wants it". */
   readonly choices: readonly Choice[] | undefined
-  /** Whether software of TC is not enough. */
+  /** Whether software of TC is not enough, on a port of an e-switch. */
   readonly intoHardware: boolean
   /** What became of it, once it was read. */
   outcome: Outcome | undefined
@@ -28,12 +28,16 @@ export class Move {
 
 /**
  * Whether a flow is where a choice would put it. A filter that may be in hardware is not there as long as it is not, on a port of
- * an e-switch; elsewhere there is nothing to be in.
+ * an e-switch; elsewhere there is nothing to be in. One that must be in hardware is not there in software.
  */
-export function isAt({ backend, offloaded }: Flow, choice: Choice, isOnDevice: boolean): boolean {
-  if (backend !== choice.backend) return false
-  if (backend !== 'tc' || !isOnDevice) return true
-  return offloaded === (choice.skip !== 'hw')
+export function isAt(
+  { backend, offloaded }: Flow,
+  { backend: wanted, skip }: Choice,
+  isOnDevice: boolean,
+): boolean {
+  if (backend !== wanted) return false
+  if (backend !== 'tc' || (skip === undefined && !isOnDevice)) return true
+  return offloaded === (skip !== 'hw')
 }
 
 /**
@@ -104,7 +108,7 @@ export function* planMove(context: PlanContext, viewOf: (flow: FlowSpec) => Flow
       { before, restarted: result.restarted === true, old, zeroStats: false },
       refusals,
     )
-    if (move.intoHardware && backend === 'tc') {
+    if (move.intoHardware && backend === 'tc' && device !== 0) {
       const missed = yield* notInHardware(context, view, choice)
       if (missed !== undefined) refusals.push(missed)
       if (missed !== undefined && backend === from) return stay(missed)

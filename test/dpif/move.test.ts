@@ -6,6 +6,7 @@ import {
   type ListenOptions,
   openDpif,
   type Policy,
+  preferTc,
   type Protocol,
   type Transport,
 } from '../../lib/index.js'
@@ -209,4 +210,29 @@ t.test('what others did to a flow since it was looked at counts', async (t) => {
   for await (const { moved, failed } of dpif.replace()) t.same([moved, failed], [0, 0], 'it is gone')
   t.same(await copies(transport), [])
   await other.close()
+})
+
+t.test('who wants hardware or openvswitch does not leave a flow in software of TC', async (t) => {
+  const { dpif } = await setUp(t, only('tc'))
+  t.match(await dpif.put(spec), { backend: 'tc' })
+  const choices = [{ backend: 'tc', skip: 'sw' }, { backend: 'ovs' }] as const
+  dpif.setPolicy({ name: 'hardware', place: () => ({ choices, reason: '' }) })
+  const moved: number[] = []
+  for await (const progress of dpif.replace({ movesPerSecond: 1000 })) moved.push(progress.moved)
+  t.same(moved, [1])
+  t.match(await dpif.get(spec), { backend: 'ovs' })
+})
+
+t.test('a port on no e-switch is not full because its flows are in software', async (t) => {
+  const { dpif } = await setUp(t, only('ovs'))
+  await dpif.put(spec)
+  dpif.setPolicy(preferTc())
+  const loop = dpif.rebalance({ everyMs: 1, restMs: 0 })
+  await loop.next()
+  t.match((await loop.next()).value, { promoted: 1, failed: 0 })
+  await loop.return?.()
+  const other = { key: spec.key.replace('10.0.0.1', '10.0.0.2'), actions: '2' }
+  const result = await dpif.put(other)
+  t.equal(result.backend, 'tc')
+  t.equal(result.declined, undefined)
 })
