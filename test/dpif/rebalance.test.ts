@@ -9,14 +9,20 @@ import {
   type RebalancePass,
   tcOnly,
 } from '../../lib/index.js'
+import { monotonic } from '../../lib/dpif/loop.js'
 import { types } from '../../lib/tc/message.js'
 import { SimulatedKernel } from '../../lib/testing/index.js'
 
 // An e-switch with little room, and more flows than that.
 
+/** Time goes on between passes, by as much each time: rates are what they are meant to be. */
+let now = 1_000_000
+const BETWEEN_MS = 100
+
 const ufid = (n: number) => `00000000-0000-4000-8000-${n.toString(16).padStart(12, '0')}`
 
 async function setUp(t: Test, capacity: number, policy: Policy, count: number) {
+  t.intercept(monotonic, 'now', { value: () => now })
   const kernel = new SimulatedKernel()
   kernel.addEswitch('pci/0000:08:00.0', { mode: 'switchdev', capacity })
   await createDatapath('dp0', { transport: kernel })
@@ -54,6 +60,7 @@ async function passes(dpif: Dpif, traffic: readonly (() => void)[], options: Reb
   const loop = dpif.rebalance({ everyMs: 1, restMs: 0, ...options })
   for (const send of traffic) {
     send()
+    now += BETWEEN_MS
     seen.push((await loop.next()).value)
   }
   await loop.return?.()

@@ -15,7 +15,7 @@ export interface Job {
 }
 
 /** Variables that go from our environment into the guest; what a tap runner tells the child it started stays out. */
-const PASSED = /^(CI|NODE_OPTIONS|TAP_(?!CHILD|JOB).*|DPIF_.*|LAB_.*)$/
+const PASSED = /^(CI|NODE_OPTIONS|TAP_(?!CHILD|JOB).*|DPIF_.*|LAB_.*|SEED)$/
 
 export function newJob(part: Omit<Job, 'nonce'>): Job {
   return { ...part, nonce: randomBytes(12).toString('hex') }
