@@ -60,6 +60,7 @@ import type { UpcallControl, UpcallOptions, Upcalls } from '../../types/upcall.j
 import { DpifError } from '../errors.js'
 import { adopt } from './adoption.js'
 import { idlePages } from './ageing.js'
+import { Arrivals } from './arrivals.js'
 import { Audit } from './audit.js'
 import { BackOff } from './back-off.js'
 import { Devices } from './devices.js'
@@ -160,6 +161,7 @@ export class DpifProvider implements Dpif {
     this.#news = new News(() => this.#context.policy, facts, this.#placement, this.#events)
     this.#context = {
       placement: this.#placement,
+      arrivals: new Arrivals(),
       devices: this.#devices,
       backOff: this.#backOff,
       news: this.#news,
@@ -175,7 +177,13 @@ export class DpifProvider implements Dpif {
       placement: this.#placement,
       wanted: (flow, homes) => this.#wanted(flow, homes),
     })
-    this.#merge = new Merge(parts.backends, this.#placement, () => this.#beforeDump())
+    this.#merge = new Merge({
+      backends: parts.backends,
+      placement: this.#placement,
+      arrivals: this.#context.arrivals,
+      prepare: () => this.#beforeDump(),
+      get: (ids) => this.#carryOut(ids.map(({ ufid }) => ({ op: 'get', ufid }))),
+    })
     this.#pipeline = new Pipeline({
       context: this.#context,
       backends: this.#backends,

@@ -1,8 +1,10 @@
 import type { Action } from '../../types/action.js'
 import type { Backend, DumpedFlow, SweptPage } from '../../types/backend.js'
-import type { FlowKey, FlowStats, FlowWords, Ufid } from '../../types/flow.js'
-import type { BackendName, DumpOptions, DumpType, Flow } from '../../types/op.js'
+import type { FlowId, FlowKey, FlowStats, FlowWords, Ufid } from '../../types/flow.js'
+import type { BackendName, DumpOptions, DumpType, Flow, OpResult } from '../../types/op.js'
+import { DpifError } from '../errors.js'
 import { UfidSet } from '../memory/ufid-set.js'
+import type { Arrivals, Watch } from './arrivals.js'
 import type { PlacementMap } from './placement.js'
 
 /** The kinds of dump, and which backend can have any of them. */
@@ -14,24 +16,32 @@ const kinds: Readonly<Record<DumpType, { backends: readonly BackendName[]; fits:
     'non-offloaded': { backends: ['tc', 'ovs'], fits: ({ offloaded }) => !offloaded },
   }
 
+export interface MergeParts {
+  readonly backends: readonly Backend[]
+  readonly placement: PlacementMap
+  readonly arrivals: Arrivals
+  /** Called when the first flow is asked for; may throw. */
+  prepare(): Promise<void>
+  /** Reads flows by themselves. */
+  get(ids: readonly FlowId[]): Promise<readonly OpResult[]>
+}
+
 /** Two tables looked at as one. */
 export class Merge {
-  readonly #backends: readonly Backend[]
+  readonly #parts: MergeParts
   readonly #placement: PlacementMap
-  readonly #prepare: () => Promise<void>
   /** Where ids that were seen are noted, for the next look. */
   #spare: UfidSet | undefined
 
-  /** `prepare` is called when the first flow is asked for, and may throw. */
-  constructor(backends: readonly Backend[], placement: PlacementMap, prepare: () => Promise<void>) {
-    this.#backends = backends
-    this.#placement = placement
-    this.#prepare = prepare
+  constructor(parts: MergeParts) {
+    this.#parts = parts
+    this.#placement = parts.placement
   }
 
   /**
    * The backends in the order given, every ufid once. A flow that is on its way from one backend to the other shows up in both; the
-   * first one seen counts. Errors of a dump come after all that could be read.
+   * first one seen counts. One that went where the dump had been already is read by itself at the end. Errors of a dump come after all
+   * that could be read.
    */
   dump(options: DumpOptions): AsyncIterableIterator<Flow> {
     return new OneByOne(this.#lists(options))
@@ -45,10 +55,11 @@ export class Merge {
       return kind
     })
     const isWanted = (flow: Flow) => wanted.length === 0 || wanted.some(({ fits }) => fits(flow))
-    const backends = this.#backends.filter(({ name }) => {
+    const backends = this.#parts.backends.filter(({ name }) => {
       return wanted.length === 0 || wanted.some(({ backends }) => backends.includes(name))
     })
     let handed: readonly DumpedFlow[] = []
+    const watch = this.#parts.arrivals.watch()
     const lists = this.#each(
       backends,
       (backend) => backend.dump({ terse }),
@@ -56,15 +67,35 @@ export class Merge {
         handed = flows.filter((flow) => isFirst(flow.id) && isWanted(flow))
         return this.#told(handed)
       },
+      {
+        watch,
+        missed: async (ids) => {
+          handed = []
+          return (await this.#missed(ids)).filter(isWanted)
+        },
+      },
     )
-    for await (const list of lists) {
-      try {
-        yield list
-      } finally {
-        // The user may keep them, and only now their page is used again.
-        for (const flow of handed) flow.detach()
+    try {
+      for await (const list of lists) {
+        try {
+          yield list
+        } finally {
+          // The user may keep them, and only now their page is used again.
+          for (const flow of handed) flow.detach()
+        }
       }
+    } finally {
+      watch.end()
     }
+  }
+
+  /** Those that came where the dump had been already, as far as they live still. */
+  async #missed(ids: readonly FlowId[]): Promise<readonly Flow[]> {
+    const results = await this.#parts.get(ids)
+    return results.flatMap(({ flow, error }) => {
+      if (error !== undefined && error.code !== 'NOT_FOUND') throw DpifError.from(error)
+      return flow ?? []
+    })
   }
 
   /** What the user gets to see. */
@@ -81,7 +112,7 @@ export class Merge {
   /** The flows of both tables as they lie on their pages, under the same rules; with what each copy has counted itself. */
   flows(): AsyncIterableIterator<readonly DumpedFlow[]> {
     return this.#each(
-      this.#backends,
+      this.#parts.backends,
       (backend) => backend.dump({ terse: false }),
       (flows, isFirst) => flows.filter((flow) => isFirst(flow.id)),
     )
@@ -90,7 +121,7 @@ export class Merge {
   /** The counters of both tables, under the same rules. */
   sweep(): AsyncIterableIterator<SweptPage> {
     return this.#each(
-      this.#backends,
+      this.#parts.backends,
       (backend) => backend.sweep(),
       (page, isFirst) => {
         for (let index = page.count - 1; index >= 0; index--)
@@ -122,21 +153,31 @@ export class Merge {
   async *#each<Page, Told>(
     backends: readonly Backend[],
     pages: (backend: Backend) => AsyncIterable<Page>,
-    tell: (page: Page, isFirst: (id: FlowWords) => boolean) => Told,
+    tell: (page: Page, isFirst: IsFirst) => Told,
+    late?: Late<Told>,
   ): AsyncGenerator<Told> {
-    await this.#prepare()
+    await this.#parts.prepare()
     const seen = this.#spare ?? new UfidSet()
     this.#spare = undefined
     const problems: unknown[] = []
     try {
       for (const [turn, backend] of backends.entries()) {
-        const isFirst = firstOf(seen, turn === backends.length - 1)
+        const isFirst = firstOf(seen, turn === backends.length - 1 && late === undefined)
+        late?.watch.begin(backend.name)
         try {
           for await (const page of pages(backend)) yield tell(page, isFirst)
         } catch (error) {
           problems.push(error)
         }
       }
+      if (late !== undefined && late.watch.ids.length > 0) {
+        try {
+          yield await late.missed(late.watch.ids.filter((id) => seen.add(id)))
+        } catch (error) {
+          problems.push(error)
+        }
+      }
+      if (late?.watch.overflowed === true) problems.push(tooManyMoves())
     } finally {
       seen.clear()
       this.#spare = seen
@@ -145,8 +186,22 @@ export class Merge {
   }
 }
 
+type IsFirst = (id: FlowWords) => boolean
+
+/** What a look does about flows it may have missed. */
+interface Late<Told> {
+  readonly watch: Watch
+  missed(ids: readonly FlowId[]): Promise<Told>
+}
+
+const tooManyMoves = () =>
+  new DpifError(
+    'DUMP_INTERRUPTED',
+    'more flows were moved during a dump than it can follow: some may be missing; dump again',
+  )
+
 /** Whether an id was not seen before. The last table needs no remembering: the kernel names each flow of one table once. */
-function firstOf(seen: UfidSet, isLast: boolean): (id: FlowWords) => boolean {
+function firstOf(seen: UfidSet, isLast: boolean): IsFirst {
   if (!isLast) return (id) => seen.add(id)
   return seen.size === 0 ? () => true : (id) => !seen.has(id)
 }

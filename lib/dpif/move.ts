@@ -105,7 +105,7 @@ export function* planMove(context: PlanContext, viewOf: (flow: FlowSpec) => Flow
     yield* settle(
       context,
       view,
-      { before, restarted: result.restarted === true, old, zeroStats: false },
+      { before, restarted: result.restarted === true, to: backend, old, zeroStats: false },
       refusals,
     )
     if (move.intoHardware && backend === 'tc' && device !== 0) {

@@ -4,6 +4,7 @@ import type { FlowId, FlowKey, FlowStats, Ufid } from '../../types/flow.js'
 import type { BackendName, Flow, OpResult, Refusal } from '../../types/op.js'
 import type { Choice, Facts, Placement, Policy, PolicyPut, RemovalCause } from '../../types/policy.js'
 import { DpifError } from '../errors.js'
+import type { Arrivals } from './arrivals.js'
 import type { BackOff } from './back-off.js'
 import type { Devices } from './devices.js'
 import type { Events } from './events.js'
@@ -26,6 +27,7 @@ export type Plan = Generator<Step, OpResult, BackendResult>
 /** What plans look at and write down. */
 export interface PlanContext {
   readonly placement: PlacementMap
+  readonly arrivals: Arrivals
   readonly devices: Devices
   readonly backOff: BackOff
   readonly news: News
@@ -110,7 +112,7 @@ export function* planPut(
       backOff.worked(flow)
       placement.add(flow, backend, devices.of(flow.inPort))
       const old = homes.filter((home) => home !== backend)
-      const settling = { before, restarted: result.restarted === true, old, zeroStats }
+      const settling = { before, restarted: result.restarted === true, to: backend, old, zeroStats }
       const stats = yield* settle(context, flow, settling, refusals)
       const [from] = old
       if (!replaced && from !== undefined && placement.of(flow).length === 1)
@@ -172,6 +174,7 @@ export interface Settling {
   /** Counters of the copy that was replaced, if one was. */
   readonly before: FlowStats | undefined
   readonly restarted: boolean
+  readonly to: BackendName
   /** Backends with copies that have to go. */
   readonly old: readonly BackendName[]
   readonly zeroStats: boolean
@@ -179,11 +182,12 @@ export interface Settling {
 
 /** The new copy is in place: removes the old ones, and adds up what they counted. Returns the counters before the op. */
 export function* settle(
-  { placement, events }: PlanContext,
+  { placement, arrivals, events }: PlanContext,
   flow: FlowView,
-  { before, restarted, old, zeroStats }: Settling,
+  { before, restarted, to, old, zeroStats }: Settling,
   refusals: Refusal[],
 ): Generator<Step, FlowStats, BackendResult> {
+  if (old.length > 0) arrivals.note(flow, to)
   let counted = placement.sum(flow, before ?? zeroStatsOf())
   const gone: Counts[] = restarted && before !== undefined ? [before] : []
   let isOne = true

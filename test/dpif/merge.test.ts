@@ -1,4 +1,5 @@
 import t from 'tap'
+import { Arrivals } from '../../lib/dpif/arrivals.js'
 import { Merge } from '../../lib/dpif/merge.js'
 import { PlacementMap } from '../../lib/dpif/placement.js'
 import {
@@ -46,7 +47,13 @@ t.test('the flows that were handed out are detached, before their page is used a
   // Its counters are told with what it counted before.
   placement.add(new ParsedUfid(ufid(3)), 'tc')
   placement.carry(new ParsedUfid(ufid(3)), { packets: 9n, bytes: 9n })
-  const merge = new Merge(tables, placement, async () => {})
+  const merge = new Merge({
+    backends: tables,
+    placement,
+    arrivals: new Arrivals(),
+    prepare: async () => {},
+    get: async () => [],
+  })
   for await (const { ufid, stats } of merge.dump({}))
     log.push(`${Number.parseInt(ufid, 16)}: ${stats.packets}`)
   t.same(log.splice(0), [
@@ -136,4 +143,35 @@ t.test('no flow outlives its page: in dumps, adoption, a second look and flush',
   // This one still believes in them.
   const deleted = await stranger.operate(specs.map(({ ufid }) => ({ op: 'del', ufid: ufid as string })))
   t.same(new Set(deleted.map(({ error }) => error?.code)), new Set(['NOT_FOUND']))
+})
+
+t.test('a dump that cannot follow all moves says so at its end', async (t) => {
+  const arrivals = new Arrivals()
+  const log: string[] = []
+  const asked: number[] = []
+  const merge = new Merge({
+    backends: [backendOf('tc', [[1]], log), backendOf('ovs', [[2]], log)],
+    placement: new PlacementMap(),
+    arrivals,
+    prepare: async () => {},
+    get: async (ids) => {
+      asked.push(ids.length)
+      return []
+    },
+  })
+  const told: string[] = []
+  await t.rejects(
+    async () => {
+      for await (const { ufid: id } of merge.dump({})) {
+        told.push(id)
+        if (told.length === 1) for (let n = 1; n <= 65_537; n++) arrivals.note(new ParsedUfid(ufid(n)), 'tc')
+      }
+    },
+    { code: 'DUMP_INTERRUPTED' },
+  )
+  t.same(told, [ufid(1), ufid(2)])
+  t.same(asked, [65_534], 'those that were told of already are not asked for')
+  // One that has ended hears of nothing.
+  arrivals.note(new ParsedUfid(ufid(3)), 'tc')
+  t.equal(asked.length, 1)
 })

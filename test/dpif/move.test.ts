@@ -20,6 +20,8 @@ class Between implements Transport {
   readonly name = 'between'
   readonly kernel: SimulatedKernel
   step: () => Promise<void> = async () => {}
+  /** Called before the kernel's answer to a dump is read. */
+  reading: (protocol: Protocol) => Promise<void> = async () => {}
   #isLooking = false
 
   constructor(kernel: SimulatedKernel) {
@@ -45,8 +47,10 @@ class Between implements Transport {
     }
   }
 
-  dump(protocol: Protocol, request: Uint8Array) {
-    return this.kernel.dump(protocol, request)
+  async *dump(protocol: Protocol, request: Uint8Array) {
+    const bytes = request.slice()
+    await this.reading(protocol)
+    yield* this.kernel.dump(protocol, bytes)
   }
 
   listen(protocol: Protocol, options?: ListenOptions) {
@@ -236,3 +240,33 @@ t.test('a port on no e-switch is not full because its flows are in software', as
   t.equal(result.backend, 'tc')
   t.equal(result.declined, undefined)
 })
+
+for (const [when, isSeenBefore] of [
+  ['before the old place is read', false],
+  ['after the old place was read', true],
+] as const) {
+  t.test(`a dump tells of a flow that moves to where it has been, ${when}, and once`, async (t) => {
+    const { transport, dpif, send } = await setUp(t, only('ovs'))
+    await dpif.put(spec)
+    const another = { ...spec, ufid: ufid.replace(/1$/, '2'), key: spec.key.replace('10.0.0.1', '10.0.0.2') }
+    await dpif.put(another)
+    send(5)
+    dpif.setPolicy(only('tc'))
+    const move = () => dpif.put(spec, { mode: 'modify' })
+    let hasReadTc = false
+    transport.reading = async (protocol) => {
+      if (protocol === 'route') hasReadTc = true
+      if (protocol === 'route' || !hasReadTc || isSeenBefore) return
+      transport.reading = async () => {}
+      await move()
+    }
+    const found: string[] = []
+    for await (const flow of dpif.dump()) {
+      if (found.length === 0 && isSeenBefore) await move()
+      found.push(flow.ufid)
+      if (flow.ufid === ufid) t.equal(flow.stats.packets, 5n)
+    }
+    t.same(found.sort(), [ufid, another.ufid])
+    t.match(await dpif.get({ ufid }), { backend: 'tc', stats: { packets: 5n } })
+  })
+}

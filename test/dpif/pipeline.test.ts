@@ -1,4 +1,5 @@
 import t from 'tap'
+import { Arrivals } from '../../lib/dpif/arrivals.js'
 import { type Engine, Pipeline } from '../../lib/dpif/pipeline.js'
 import { Events } from '../../lib/dpif/events.js'
 import { PlacementMap } from '../../lib/dpif/placement.js'
@@ -26,6 +27,7 @@ function context(): PlanContext {
   const news = new News(() => policy, facts, placement, events)
   return {
     placement,
+    arrivals: new Arrivals(),
     devices,
     backOff: new BackOff(devices, () => 0),
     news,
