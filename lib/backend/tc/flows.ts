@@ -30,6 +30,7 @@ import { namesMeter, type Polices } from './meters.js'
 import { Ports } from './ports.js'
 import { Qdiscs } from './qdisc.js'
 import { rehearse } from './rehearse.js'
+import { type Replace, Renamer } from './renamer.js'
 import { type Abilities, portObjection } from './action/index.js'
 
 /**
@@ -45,6 +46,7 @@ export class TcBackend implements Backend {
   readonly #qdiscs = new Qdiscs()
   readonly #ports: Ports
   readonly #creation: Creation
+  readonly #renamer: Renamer
   // One for all lanes: a batch is written and read in one go, before anything is awaited.
   readonly #writer = new Writer(64 * 1024)
   readonly #dumps: Dumps
@@ -77,6 +79,13 @@ export class TcBackend implements Backend {
     const meters = polices === undefined ? {} : { meters: polices }
     this.#ports = new Ports({ ...abilities, ...meters, supports: this.#features })
     this.#creation = new Creation(this.#identities, this.#qdiscs, this.#ports, this.#features)
+    this.#renamer = new Renamer({
+      transport,
+      identities: this.#identities,
+      ports: this.#ports,
+      writer: this.#writer,
+      create: async (op) => (await this.operate([op]))[0] as BackendResult,
+    })
     this.#dumps = new Dumps(transport, this.#ports, this.#identities)
     this.#lanes = lanes
   }
@@ -99,7 +108,7 @@ export class TcBackend implements Backend {
       for (const [position, entry] of open.entries()) {
         const result = attempts[position] as Attempt
         if (typeof result === 'object') results[entry.index] = result
-        else if (result === 'anew') results[entry.index] = await this.#putAnew(entry.op as Replace)
+        else if (result === 'anew') results[entry.index] = await this.#renamer.change(entry.op as Replace)
         else if (result === 'unreached') unreached.push(entry)
         else if (turn < MAX_TURNS) again.push(entry)
         else results[entry.index] = { error: refusal(entry.op, handleTaken) }
@@ -157,48 +166,6 @@ export class TcBackend implements Backend {
     } finally {
       this.#underWay.delete(work)
     }
-  }
-
-  /**
-   * Changes a flow whose filter cannot be changed in place: the new one is put under another name, and only then the old one is
-   * deleted. Where that fails the new one goes again, so that no two of one flow stay; where that fails, too, the error says so.
-   */
-  async #putAnew(op: Replace): Promise<BackendResult> {
-    const { flow, choice } = op
-    const old = this.#identities.get(flow) as FilterId
-    const giveBack = this.#identities.setAside(flow, old)
-    try {
-      const [created] = await this.operate([{ verb: 'create', flow, choice }])
-      if (created?.error !== undefined) {
-        giveBack()
-        return created
-      }
-    } catch (error) {
-      giveBack()
-      throw error
-    }
-    const batch = new Batch(this.#writer)
-    const before = batch.add((writer) => writeFilter(writer, types.GETTFILTER, 0, old))
-    const at = batch.add((writer) => writeFilter(writer, types.DELTFILTER, 0, old))
-    const answers = new Answers(await batch.send(this.#transport), this.#ports)
-    const failure = answers.failure(at)
-    if (failure === undefined || isGone(failure)) return { ...answers.stats(before), restarted: true }
-    const isBack = await this.#takeBack(flow).finally(giveBack)
-    const error = refusal(op, failure)
-    if (isBack) return { error }
-    const both = 'the new filter could not be taken back: both match until one of them is deleted'
-    return { error: { ...error, message: `${error.message}; ${both}` } }
-  }
-
-  /** Deletes a filter that was just put; false when it is still there. */
-  async #takeBack(flow: FlowView): Promise<boolean> {
-    const put = this.#identities.get(flow)
-    if (put === undefined) return true
-    const batch = new Batch(this.#writer)
-    const at = batch.add((writer) => writeFilter(writer, types.DELTFILTER, 0, put))
-    const answers = new Answers(await batch.send(this.#transport), this.#ports)
-    const failure = answers.failure(at)
-    return failure === undefined || isGone(failure)
   }
 
   /**
@@ -475,7 +442,6 @@ export class TcBackend implements Backend {
   }
 }
 
-type Replace = BackendOp & { readonly verb: 'replace' }
 type Deletion = BackendOp & { readonly verb: 'del' }
 
 const createOf = (flow: FlowView, choice: Choice): Create => ({ verb: 'create', flow, choice })
