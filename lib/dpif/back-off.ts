@@ -74,7 +74,16 @@ export class BackOff {
 
   /** Whether the device of a port has no room, as far as is known; asks for nothing. */
   isFull(flow: Pick<FlowView, 'inPort'>, choice: Choice): boolean {
-    return this.#now() < (this.#held.get(this.#roomOf(flow, choice))?.until ?? 0)
+    const room = this.#roomOf(flow, choice)
+    const until = (key: string) => this.#held.get(key)?.until ?? 0
+    return this.#now() < Math.max(until(room), until(unmet(room)))
+  }
+
+  /** A filter that may be in software is there, for want of room in a device: that keeps nobody out of TC. */
+  stayedInSoftware(flow: FlowView, choice: Choice, refusal: Refusal): void {
+    const device = this.#devices.of(flow.inPort)
+    this.#devices.full(device, this.#now())
+    this.#hold(unmet(this.#roomOf(flow, choice)), flow, refusal, device)
   }
 
   /** The backend was asked, and this was the answer. */
@@ -82,21 +91,27 @@ export class BackOff {
     const isRoom = failure.code === 'NO_SPACE'
     if (failure.errno === undefined || (!isRoom && failure.code !== 'UNSUPPORTED')) return
     const device = this.#devices.of(flow.inPort)
-    const now = this.#now()
-    if (isRoom) this.#devices.full(device, now)
+    if (isRoom) this.#devices.full(device, this.#now())
     const key = isRoom ? this.#roomOf(flow, choice) : shapeOf(flow, choice)
+    this.#hold(key, flow, { ...failure, backend: choice.backend }, isRoom ? device : undefined)
+  }
+
+  #hold(key: string, { ufid }: FlowView, refusal: Refusal, device: number | undefined): void {
+    const now = this.#now()
     const old = this.#held.get(key)
     // Many are refused at once, and that counts once.
-    if (old !== undefined && old.probe !== flow.ufid) return
+    if (old !== undefined && old.probe !== ufid && now < old.until) return
     const delayMs = old === undefined ? FIRST_MS : Math.min(old.delayMs * 2, LAST_MS)
     if (old !== undefined) this.#forgetProbe(old)
     this.#held.delete(key)
     if (this.#held.size >= MOST) this.#drop(this.#held.keys().next().value as string)
+    const until = now + delayMs
+    const isRoom = device !== undefined
     this.#held.set(key, {
       ...(isRoom ? { device } : {}),
-      refusal: notTried(choice, failure, isRoom, now + delayMs),
+      refusal: notTried(refusal, isRoom, until),
       delayMs,
-      until: now + delayMs,
+      until,
     })
   }
 
@@ -139,8 +154,9 @@ const LAST_MS = 64_000
 /** So many refusals are remembered; then the oldest is forgotten, and costs a question more. */
 const MOST = 1024
 
-function notTried({ backend }: Choice, failure: Failure, isRoom: boolean, until: number): Refusal {
-  const { code, kernel, path } = failure
+const unmet = (room: string) => `${room}, in hardware`
+
+function notTried({ code, backend, kernel, path }: Refusal, isRoom: boolean, until: number): Refusal {
   const words = kernel === undefined ? code : `${code}: ${kernel}`
   const lifted = isRoom ? 'when a flow leaves the device' : 'when the ports or the policy change'
   return {

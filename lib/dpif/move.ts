@@ -163,8 +163,7 @@ function* notInHardware(
   const { flow: put } = yield { backend, op: { verb: 'get', id: flow } }
   if (put === undefined || put.offloaded) return undefined
   const message = `flow ${flow.ufid} is in tc, but no device has taken it; that of its port may be full`
-  backOff.refused(flow, choice, { code: 'NO_SPACE', message, backend, errno: ENOSPC })
-  return { code: 'NO_SPACE', message, backend }
+  const refusal: Refusal = { code: 'NO_SPACE', message, backend }
+  backOff.stayedInSoftware(flow, choice, refusal)
+  return refusal
 }
-
-const ENOSPC = 28

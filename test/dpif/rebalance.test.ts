@@ -225,3 +225,17 @@ t.test('a policy that throws ends it', async (t) => {
   t.throws(() => dpif.expire({ idleMs: 0 }), RangeError)
   t.throws(() => dpif.sweep({ idleMs: Number.NaN }), RangeError)
 })
+
+t.test('a full device keeps nobody out of software of TC', async (t) => {
+  const { dpif, put, send, inHardware } = await setUp(t, 1, preferTc(), 2)
+  const traffic = () => {
+    send(1, 100)
+    send(2, 100)
+  }
+  const tried = await passes(dpif, [traffic, traffic])
+  t.match(tried[1], { promoted: 0, failed: 1 }, 'there is no room')
+  t.same(await inHardware(), [1])
+  const result = await put(3)
+  t.equal(result.backend, 'tc')
+  t.equal(result.declined, undefined)
+})
