@@ -55,7 +55,15 @@ async function runAll(t: Test, target: Target) {
   const list = lists[target.name]
   const isListed = (file: string) => list?.test(basename(file)) ?? true
   const chosen = wantedFiles === undefined ? files.filter(isListed) : files
-  await runFiles(t, target, chosen, {})
+  // Tracing rewrites the kernel's code, at which two emulated processors may wait for each other for ever.
+  const isTraced = (file: string) => target.name === 'qemu' && file.endsWith('eswitch-trace.test.js')
+  await runFiles(
+    t,
+    target,
+    chosen.filter((file) => !isTraced(file)),
+    {},
+  )
+  await runFiles(t, target, files.filter(isTraced), { LAB_CPUS: '1' })
   // And once in a kernel that cannot load the module the library is about.
   const bare = files.filter((file) => file.endsWith('modules.test.js'))
   if (target.name === 'uml') await runFiles(t, target, bare, { LAB_MODULES: 'none' })

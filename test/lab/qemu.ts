@@ -31,7 +31,16 @@ export const qemu: Target = {
     const { path, env } = emulator()
     const argv = [
       path,
-      ...['-accel', 'tcg,thread=multi,tb-size=1024', '-cpu', 'max', '-smp', '2', '-m', '4G'],
+      ...[
+        '-accel',
+        'tcg,thread=multi,tb-size=1024',
+        '-cpu',
+        'max',
+        '-smp',
+        job.env.LAB_CPUS ?? '2',
+        '-m',
+        '4G',
+      ],
       ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot', '-serial', 'stdio'],
       ...['-kernel', distributionKernel().image, '-initrd', initramfs],
       ...['-append', 'console=ttyS0 panic=-1 mitigations=off random.trust_cpu=on log_buf_len=1M'],
