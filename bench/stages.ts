@@ -184,6 +184,7 @@ function factsOfTwoPorts(): Facts {
     location: () => 'ovs',
     device: () => device,
     history: () => history,
+    refusals: () => [],
     now: () => performance.now(),
   }
 }

@@ -50,8 +50,21 @@ export interface Facts {
   device(switchId: string): DeviceFacts | undefined
   /** What was measured of the flow by `rebalance` and `replace`; nothing before two looks of theirs have seen it. */
   history(ufid: Ufid): FlowHistory | undefined
+  /**
+   * What kernels and devices have refused and is remembered, 1,024 at most, the latest last: nothing like it is tried again before its
+   * time. Mostly there is none, and then asking costs nothing.
+   */
+  refusals(): readonly RecentRefusal[]
   /** Milliseconds on CLOCK_MONOTONIC. */
   now(): number
+}
+
+/** A refusal that is remembered. */
+export interface RecentRefusal extends Refusal {
+  /** The port by which the flow comes in. */
+  readonly inPort?: number
+  /** Until when, in milliseconds on CLOCK_MONOTONIC; sooner when a flow leaves the device, or ports, meters or the policy change. */
+  readonly until: number
 }
 
 /** How much of an e-switch's table is taken. */

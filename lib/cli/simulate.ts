@@ -117,6 +117,11 @@ class World implements Facts {
     return undefined
   }
 
+  /** Nobody is asked, and so nobody refuses. */
+  refusals(): readonly never[] {
+    return []
+  }
+
   /** Time stands still. */
   now(): number {
     return 0

@@ -2,14 +2,17 @@ import type { FlowView } from '../../types/backend.js'
 import type { Failure } from '../../types/errors.js'
 import type { FlowKey, Ufid } from '../../types/flow.js'
 import type { Refusal } from '../../types/op.js'
-import type { Choice } from '../../types/policy.js'
+import type { Choice, RecentRefusal } from '../../types/policy.js'
 import type { Devices } from './devices.js'
 
 /** A refusal of a kernel that counts for more flows than the one it was about. */
 interface Held {
   /** Number of the device whose table was full; left out when it was about what the flow looks like. */
   readonly device?: number
+  readonly inPort: number | undefined
   readonly refusal: Refusal
+  /** What puts are told meanwhile. */
+  objection: Refusal | undefined
   delayMs: number
   /** When one flow may try again. */
   until: number
@@ -56,12 +59,25 @@ export class BackOff {
     const held = this.#held.get(key)
     if (held === undefined || held.probe === ufid) return undefined
     const now = this.#now()
-    if (now < held.until) return held.refusal
+    if (now < held.until) {
+      held.objection ??= notTried(held)
+      return held.objection
+    }
     this.#forgetProbe(held)
     held.probe = ufid
     held.until = now + held.delayMs
+    held.objection = undefined
     this.#probes.set(ufid, key)
     return undefined
+  }
+
+  /** Those that are not tried again yet, the latest last. */
+  recent(): readonly RecentRefusal[] {
+    if (this.#held.size === 0) return NONE
+    const now = this.#now()
+    return [...this.#held.values()].flatMap(({ refusal, inPort, until }) =>
+      until > now ? { ...refusal, ...(inPort === undefined ? {} : { inPort }), until } : [],
+    )
   }
 
   /** Whether flows that look like this one are refused for what they are; asks for nothing. */
@@ -96,7 +112,7 @@ export class BackOff {
     this.#hold(key, flow, { ...failure, backend: choice.backend }, isRoom ? device : undefined)
   }
 
-  #hold(key: string, { ufid }: FlowView, refusal: Refusal, device: number | undefined): void {
+  #hold(key: string, { ufid, inPort }: FlowView, refusal: Refusal, device: number | undefined): void {
     const now = this.#now()
     const old = this.#held.get(key)
     // Many are refused at once, and that counts once.
@@ -105,13 +121,13 @@ export class BackOff {
     if (old !== undefined) this.#forgetProbe(old)
     this.#held.delete(key)
     if (this.#held.size >= MOST) this.#drop(this.#held.keys().next().value as string)
-    const until = now + delayMs
-    const isRoom = device !== undefined
     this.#held.set(key, {
-      ...(isRoom ? { device } : {}),
-      refusal: notTried(refusal, isRoom, until),
+      ...(device === undefined ? {} : { device }),
+      inPort,
+      refusal,
+      objection: undefined,
       delayMs,
-      until,
+      until: now + delayMs,
     })
   }
 
@@ -156,9 +172,12 @@ const MOST = 1024
 
 const unmet = (room: string) => `${room}, in hardware`
 
-function notTried({ code, backend, kernel, path }: Refusal, isRoom: boolean, until: number): Refusal {
+const NONE: readonly RecentRefusal[] = []
+
+function notTried({ refusal: { code, backend, kernel, path }, device, until }: Held): Refusal {
   const words = kernel === undefined ? code : `${code}: ${kernel}`
-  const lifted = isRoom ? 'when a flow leaves the device' : 'when the ports or the policy change'
+  const lifted =
+    device === undefined ? 'when the ports or the policy change' : 'when a flow leaves the device'
   return {
     code,
     backend,

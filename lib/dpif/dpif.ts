@@ -152,6 +152,7 @@ export class DpifProvider implements Dpif {
       location: (ufid) => this.#placement.of(language.idOf(ufid))[0],
       device: (switchId) => this.#devices.facts(switchId),
       history: (ufid) => this.#history.of(language.idOf(ufid), now()),
+      refusals: () => this.#backOff.recent(),
       now,
     }
     this.#devices = new Devices(this.#placement)

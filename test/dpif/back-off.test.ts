@@ -155,3 +155,47 @@ t.test('facts say how full a device is', async (t) => {
   await put(6)
   t.match(seen.at(-2), { flows: 0 }, 'the flows went with their port')
 })
+
+t.test('a policy may look at what was refused, for as long as it is not tried again', async (t) => {
+  const { backOff, pass } = setUp()
+  const none = backOff.recent()
+  t.same(none, [])
+  t.equal(backOff.recent(), none, 'nothing is made for nothing')
+  backOff.refused(flow(1), choice, unsupported)
+  backOff.refused(flow(1, 2), choice, noSpace)
+  backOff.stayedInSoftware(flow(1, 3), choice, { code: 'NO_SPACE', message: 'in software', backend: 'tc' })
+  t.match(backOff.recent(), [
+    { code: 'UNSUPPORTED', backend: 'tc', kernel: 'cannot', inPort: 1, until: 2000 },
+    { code: 'NO_SPACE', backend: 'tc', kernel: 'the table is full', inPort: 2, until: 2000 },
+    { code: 'NO_SPACE', backend: 'tc', message: 'in software', inPort: 3, until: 2000 },
+  ])
+  t.equal(backOff.objection(flow(2, 3), choice), undefined, 'that keeps nobody out')
+  pass(1000)
+  t.same(backOff.recent(), [])
+})
+
+t.test("and a dpif's policy does", async (t) => {
+  const kernel = new SimulatedKernel()
+  await createDatapath('dp0', { transport: kernel })
+  const seen: unknown[] = []
+  const dpif = await openDpif({
+    datapath: 'dp0',
+    transport: kernel,
+    policy: {
+      name: 'curious',
+      place: (_put, facts) => {
+        seen.push(...facts.refusals())
+        return { choices: [{ backend: 'tc' }, { backend: 'ovs' }], reason: '' }
+      },
+    },
+  })
+  t.teardown(() => dpif.close())
+  for (const name of ['v0', 'v1']) {
+    kernel.addDevice(name)
+    await dpif.addPort(name)
+  }
+  kernel.fault(({ type }) => (type === types.NEWTFILTER ? { errno: 95, text: 'not today' } : undefined))
+  for (const n of [1, 2])
+    await dpif.put({ key: `in_port(1),eth(),eth_type(0x0800),ipv4(dst=10.0.0.${n},frag=no)`, actions: '2' })
+  t.match(seen, [{ code: 'UNSUPPORTED', backend: 'tc', kernel: 'not today', inPort: 1 }])
+})

@@ -21,6 +21,7 @@ function context(): PlanContext {
     location: () => undefined,
     device: () => undefined,
     history: () => undefined,
+    refusals: () => [],
     now: () => 0,
   }
   const events = new Events('dp')

@@ -55,6 +55,10 @@ export class World implements Facts {
     return { switchId, flows: flows.length, ...this.learned.get(switchId) }
   }
 
+  refusals(): readonly never[] {
+    return []
+  }
+
   history(ufid: string): FlowHistory | undefined {
     const packetsPerSecond = this.rates.get(ufid)
     const backend = this.location(ufid)

@@ -7,6 +7,7 @@ const facts: Facts = {
   location: () => undefined,
   device: () => undefined,
   history: () => undefined,
+  refusals: () => [],
   now: () => 0,
 }
 const put = (inPort?: number): PolicyPut => ({
