@@ -47,7 +47,7 @@ const lists: Partial<Record<TargetName, RegExp>> = {
   uml: /^(?!eswitch)/,
   // What needs an e-switch, recirculation in TC or conntrack zones, which no other has at native speed, and what says that it is a kernel as any other.
   built: /^(chains|conformance|conntrack|eswitch.*|features)\.test/,
-  // What says that a kernel as distributions ship it is one as any other; more of it takes an emulated kernel many minutes.
+  // Emulation takes minutes a file, so only what may differ in a kernel as distributions ship it.
   qemu: /^(beside|conformance|features|flower-(keys|packets)|keys|modules|privileges|refusals|tc-action(s|-packets)|traffic|upcalls)\.test/,
 }
 
