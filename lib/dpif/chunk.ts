@@ -71,6 +71,8 @@ export class Chunk {
   /** Deletions that are done with when the batch is. */
   deletions = 0
   #putCount = 0
+  /** How many of the puts are claimed. */
+  #claimed = 0
 
   /** Room for so many puts. */
   constructor(room: number) {
@@ -79,6 +81,11 @@ export class Chunk {
     this.runs = new Array(room)
     this.indexes = new Array(room)
     this.orders = new Array(room)
+  }
+
+  /** Those among the puts that wait to be claimed. */
+  get unclaimed(): readonly [from: number, to: number] {
+    return [this.#claimed, this.#putCount]
   }
 
   get size(): number {
@@ -91,6 +98,23 @@ export class Chunk {
     this.ops[at] = op
     this.runs[at] = run
     this.indexes[at] = index
+  }
+
+  /** Calls `claim` with every put that was added since the last time, by position. Those it says no to are not the chunk's any more. */
+  claim(claim: (position: number) => boolean): void {
+    let kept = this.#claimed
+    for (let position = kept; position < this.#putCount; position++) {
+      if (!claim(position)) continue
+      if (position !== kept) this.#move(position, kept)
+      kept++
+    }
+    this.#claimed = kept
+    this.#putCount = kept
+  }
+
+  #move(from: number, to: number): void {
+    for (const column of [this.puts, this.ops, this.runs, this.indexes] as unknown[][])
+      column[to] = column[from]
   }
 
   /** No more puts are added. */

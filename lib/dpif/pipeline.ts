@@ -39,7 +39,7 @@ export interface Engine {
 }
 
 /** Typed or raw puts in a chunk: some milliseconds of work. Each chunk costs a few system calls and switches between threads. */
-const CHUNK = 2048
+const CHUNK = 1024
 /** Reading text takes so many times longer. */
 const TEXT = 8
 
@@ -101,6 +101,7 @@ export class Pipeline {
     for (const task of this.#ready.splice(0)) this.#add(task, chunk)
     chunk.executions.push(...this.#executions.splice(0, CHUNK))
     this.#fill(chunk)
+    this.#claimPuts(chunk)
     return chunk.seal()
   }
 
@@ -129,9 +130,10 @@ export class Pipeline {
   /** Reads one op, and answers how much room it takes. What cannot be read fails alone. */
   #read(run: Run, index: number, chunk: Chunk): number {
     const op = run.ops[index] as Work
-    const { language, context } = this.#engine
     try {
       if (op.op !== 'put') {
+        // In the order of the ops, as far as they are about one flow.
+        this.#claimPuts(chunk)
         if (op instanceof Move) {
           this.#claim(this.#moveTask(op, run, index), chunk)
           return 1
@@ -141,24 +143,42 @@ export class Pipeline {
         return 1
       }
       const { mode = 'create' } = op
-      if (!modes.has(mode)) throw new TypeError(`'${mode}' is no mode; there are ${[...modes].join(', ')}`)
-      const flow = language.view(op, mode)
-      const room = typeof op.key === 'string' ? TEXT : 1
-      const known = context.placement.claim(flow)
-      // Behind a deletion it waits its turn in the same batch: it may be the same match under another ufid.
-      if (known === undefined || known.length > 0 || mode === 'modify' || op.confirm || chunk.deletions > 0) {
-        const task = this.#putTask(op, flow, run, index)
-        if (known === undefined) this.#lines.add(task)
-        else this.#add(begun(task), chunk)
-        return room
-      }
-      run.begin()
-      chunk.add(flow, op, run, index)
-      return room
+      if (mode !== 'create' && !modes.has(mode))
+        throw new TypeError(`'${mode}' is no mode; there are ${[...modes].join(', ')}`)
+      const flow = this.#engine.language.view(op, mode)
+      if (mode === 'modify' || op.confirm) {
+        this.#claimPuts(chunk)
+        this.#claim(this.#putTask(op, flow, run, index), chunk)
+      } else chunk.add(flow, op, run, index)
+      return typeof op.key === 'string' ? TEXT : 1
     } catch (error) {
       this.#refuse(run, index, error)
       return 1
     }
+  }
+
+  /** Claims the puts that were read. Those that take more than one question become tasks, and those behind another op wait in line. */
+  #claimPuts(chunk: Chunk): void {
+    const [from, to] = chunk.unclaimed
+    if (from === to) return
+    const { placement } = this.#engine.context
+    const { puts, ops, runs, indexes } = chunk
+    placement.fetch(puts, from, to)
+    chunk.claim((position) => {
+      const flow = puts[position] as FlowView
+      const op = ops[position] as PutOp
+      const run = runs[position] as Run
+      const known = placement.claim(flow)
+      // Behind a deletion it waits its turn in the same batch: it may be the same match under another ufid.
+      if (known === undefined || known.length > 0 || chunk.deletions > 0) {
+        const task = this.#putTask(op, flow, run, indexes[position] as number)
+        if (known === undefined) this.#lines.add(task)
+        else this.#add(begun(task), chunk)
+        return false
+      }
+      run.begin()
+      return true
+    })
   }
 
   /** Nothing before it under way, it is done with this chunk. */
@@ -317,13 +337,14 @@ export class Pipeline {
     const unmade = await (this.#engine.backends.get(backend) as Backend).create(flows, choice)
     const { ops, runs, indexes, orders, held } = chunk
     const { context } = this.#engine
-    const { devices, backOff, news, events, policy } = context
+    const { placement, devices, backOff, news, events, policy } = context
     events.placed(backend, flows.length - unmade.length)
     const tells = events.tellsPlacements
     const onDevices = devices.any && backend === 'tc'
     const isProbed = backOff.isActive
     const isWanted = news.isWanted
     let refusal = 0
+    placement.fetch(flows)
     for (let turn = 0; turn < flows.length; turn++) {
       const flow = flows[turn] as FlowView
       const position = positions[turn] as number
