@@ -1,5 +1,6 @@
 #include "socket/worker.h"
 
+#include <sched.h>
 #include <signal.h>
 
 #include <cerrno>
@@ -38,9 +39,19 @@ int Worker::start() {
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (error == 0) {
     started_ = true;
+    yield_to_owner();
     pthread_setname_np(thread_, "ovs_dpif");
   }
   return error;
+}
+
+// A thread of this kind never takes the processor from another one when it is woken. On a single processor the owner's
+// thread would otherwise stand still for as long as the kernel works. Whoever chose a policy for the process keeps it.
+void Worker::yield_to_owner() {
+  int policy = 0;
+  sched_param parameters{};
+  if (pthread_getschedparam(thread_, &policy, &parameters) != 0 || policy != SCHED_OTHER) return;
+  pthread_setschedparam(thread_, SCHED_BATCH, &parameters);
 }
 
 void Worker::work() {

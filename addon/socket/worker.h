@@ -48,6 +48,7 @@ class Worker {
 
  private:
   int start();
+  void yield_to_owner();
   void work();
 
   const Deliver deliver_;

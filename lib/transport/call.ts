@@ -1,13 +1,18 @@
 import { getSystemErrorName } from 'node:util'
 import { DpifError } from '../errors.js'
 import type { AddonError, Done, NetlinkDump, NetlinkListener, NetlinkSocket } from './addon.js'
+import { Turns } from './turns.js'
+
+const turns = new Turns()
 
 /** Makes a promise of a call to the addon, which is either refused at once or answered later. */
 export function call<T>(attempt: string, start: (done: Done<T>) => AddonError | undefined): Promise<T> {
   return new Promise((resolve, reject) => {
     const refused = start((error, value) => {
-      if (error) reject(toDpifError(attempt, error))
-      else resolve(value)
+      turns.take(() => {
+        if (error) reject(toDpifError(attempt, error))
+        else resolve(value)
+      })
     })
     if (refused) reject(toDpifError(attempt, refused))
   })

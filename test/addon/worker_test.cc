@@ -1,5 +1,7 @@
 #include "socket/worker.h"
 
+#include <sched.h>
+
 #include <atomic>
 #include <cerrno>
 #include <semaphore>
@@ -63,6 +65,27 @@ struct Room {
 };
 
 }  // namespace
+
+TEST("a woken worker does not take the processor from its owner") {
+  /** Tells what kind of thread it runs on. */
+  class Ask final : public Task {
+   public:
+    explicit Ask(int& policy) : policy_(policy) {}
+    void run() override { policy_ = sched_getscheduler(0); }
+
+   private:
+    int& policy_;
+  };
+  std::binary_semaphore delivered{0};
+  Worker worker([&delivered](std::unique_ptr<Task> task) {
+    task.reset();
+    delivered.release();
+  });
+  int policy = -1;
+  EQUAL(worker.post(std::make_unique<Ask>(policy)), 0);
+  delivered.acquire();
+  EQUAL(policy, sched_getscheduler(0) == SCHED_OTHER ? SCHED_BATCH : sched_getscheduler(0));
+}
 
 TEST("tasks run in order on one thread") {
   Room room;
