@@ -78,8 +78,7 @@ class Writes {
     const turns: Turn[] = []
     const limits: { readonly ns: number; readonly segments: readonly number[] }[] = []
     this.#progress.step('warming up')
-    const messages = await this.#warmUp()
-    if (compares && messages > 0) await this.#limitTurn()
+    const messages = await this.#warmUp(compares)
     for (let turn = 1; turn <= repeat; turn++) {
       this.#progress.step(`turn ${turn} of ${repeat}`)
       turns.push(await this.#turn(await this.#prepare(), { latencies: batch }))
@@ -139,7 +138,7 @@ class Writes {
   }
 
   /** A first turn that does not count; what it sends is kept for the C program. Answers how many ops were taken. */
-  async #warmUp(): Promise<number> {
+  async #warmUp(compares: boolean): Promise<number> {
     const { transport } = this.#setup
     if (this.#write.full) {
       await this.#setup.empty()
@@ -153,10 +152,13 @@ class Writes {
       await this.#turn(dpif)
     })
     const failed = [...this.#errors.values()].reduce((sum, count) => sum + count, 0)
+    const messages = this.#options.flows - failed
+    // It is started here, since whoever starts a program finds its own memory write-protected in the next turn.
+    if (compares && messages > 0) await this.#limitTurn()
     for (let turn = 1; turn < warmUps(this.#options.flows); turn++) await this.#turn(await this.#prepare())
     // Errors of the turns that count are told, once for each turn.
     this.#errors.clear()
-    return this.#options.flows - failed
+    return messages
   }
 
   /** The table as the turn wants to find it, and a dpif that knows it. */
