@@ -55,8 +55,8 @@ export class PlacementMap {
   }
 
   /** Looks at all of them at once; what is asked about each of them right after costs less then. */
-  fetch(ids: readonly FlowWords[], from?: number, to?: number): number {
-    return this.#table.fetch(ids, from, to)
+  fetch(ids: readonly FlowWords[], from?: number, to?: number): void {
+    this.#table.fetch(ids, from, to)
   }
 
   /**

@@ -12,6 +12,8 @@ export class UfidTable {
   readonly #stride: number
   readonly #shards: Shard[]
   #size = 0
+  /** What {@link fetch} saw last: without it the compiler might leave out the looking. */
+  seen = 0
 
   /** `words` of 32 bits for every id, at least one. */
   constructor(words: number) {
@@ -34,17 +36,16 @@ export class UfidTable {
 
   /**
    * Looks at where each of the ids would be, and nothing else. The table of a million flows is in no cache; looks that follow one another
-   * closely wait for the memory together, those with work between them one by one. Answers what it saw, or the compiler would leave it
-   * all out.
+   * closely wait for the memory together, those with work between them one by one.
    */
-  fetch(ids: readonly FlowWords[], from = 0, to = ids.length): number {
+  fetch(ids: readonly FlowWords[], from = 0, to = ids.length): void {
     let seen = 0
     for (let index = from; index < to; index++) {
       const { w0, w1, w2, w3 } = ids[index] as FlowWords
       const hashed = hash(w0, w1, w2, w3)
       seen |= (this.#shards[hashed & SHARD_BITS] as Shard).first(hashed)
     }
-    return seen
+    this.seen = seen
   }
 
   word(position: number, index: number): number {

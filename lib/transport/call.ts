@@ -25,7 +25,8 @@ const closings = new WeakMap<Closable, Promise<void>>()
 export function closed(closable: Closable): Promise<void> {
   let closing = closings.get(closable)
   if (closing === undefined) {
-    closing = new Promise((resolve) => closable.close(resolve))
+    // In line, so that what was under way is answered first.
+    closing = new Promise((resolve) => closable.close(() => turns.take(resolve)))
     closings.set(closable, closing)
   }
   return closing

@@ -57,6 +57,19 @@ t.test('generic netlink finds a family by name, and says ENOENT for none', async
   t.match(result.failures, [{ index: 1, errno: ENOENT }])
 })
 
+t.test('what is under way is answered before the transport says that it is closed', async (t) => {
+  const transport = open(t)
+  const told: string[] = []
+  const exchanges = ['first', 'second', 'third'].map(async (name) => {
+    await transport.exchange('route', getLink(1))
+    told.push(name)
+  })
+  await transport.close()
+  told.push('closed')
+  await Promise.all(exchanges)
+  t.same(told, ['first', 'second', 'third', 'closed'])
+})
+
 t.test('failures within a batch of many sends are told apart, in order', async (t) => {
   const count = 1500
   const fails = (index: number) => index % 7 === 3 || index === count - 1
