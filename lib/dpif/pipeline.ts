@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import type { Backend, BackendResult, FlowView, Unmade } from '../../types/backend.js'
 import type { Executor, Language } from '../../types/dpif.js'
 import type { FlowId, Ufid } from '../../types/flow.js'
@@ -39,7 +40,9 @@ export interface Engine {
 }
 
 /** Typed or raw puts in a chunk: some milliseconds of work. Each chunk costs a few system calls and switches between threads. */
-const CHUNK = 1024
+const CHUNK = 2048
+/** A chunk of more ops than this lets the event loop turn between being read and being encoded. */
+const LONG = 256
 /** Reading text takes so many times longer. */
 const TEXT = 8
 
@@ -69,6 +72,8 @@ export class Pipeline {
   #underWay = 0
   /** Deletions that were read and have not come to an end. */
   #deletions = 0
+  /** Chunks that were read and let the event loop turn. */
+  #waiting = 0
 
   constructor(engine: Engine) {
     this.#engine = engine
@@ -263,6 +268,8 @@ export class Pipeline {
   async #carryOut(chunk: Chunk): Promise<void> {
     try {
       const engine = this.#engine
+      // No chunk passes one that waits.
+      if (chunk.size > LONG || this.#waiting > 0) await this.#turn()
       if (chunk.puts.some((flow) => engine.namesUnknownPort(flow))) await engine.learnPorts()
       // In every round the steps that are due for one backend form one batch, and the backends work at the same time.
       let next: Task[] = []
@@ -282,6 +289,13 @@ export class Pipeline {
     } catch (error) {
       this.#abandon(chunk, error)
     }
+  }
+
+  /** Lets timers and other people's answers come to their turn. Whoever waits goes on in the order in which they came. */
+  async #turn(): Promise<void> {
+    this.#waiting++
+    await turn()
+    this.#waiting--
   }
 
   /** Asks the policy about the new flows of a chunk. */

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
 import { Arrivals } from '../../lib/dpif/arrivals.js'
 import { type Engine, Pipeline } from '../../lib/dpif/pipeline.js'
@@ -235,4 +236,24 @@ t.test('when executions cannot be sent their call is told, once nothing of it is
   const before = order.length
   t.equal((await pipeline.run(ops(3))).length, 3)
   t.equal(order.length, before + 3, 'and others go on')
+})
+
+t.test('a small call does not pass a large one before it', async (t) => {
+  const { seen, pipeline } = pipelineOf(Number)
+  await Promise.all([pipeline.run(ops(1500)), pipeline.run(ops(1, 1500)), pipeline.run(ops(2, 1501))])
+  t.same(seen.order, numbers(1503))
+})
+
+t.test('timers come to their turn between reading many ops and sending them', async (t) => {
+  const { seen, pipeline } = pipelineOf(Number)
+  // What begins here goes on in the next turn, which begins with timers.
+  await turn()
+  let batches: number | undefined
+  setTimeout(() => {
+    batches = seen.batches
+  })
+  const due = performance.now() + 2
+  while (performance.now() < due);
+  await pipeline.run(ops(1500))
+  t.equal(batches, 0, 'nothing was sent yet')
 })
