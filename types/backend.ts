@@ -42,11 +42,24 @@ export type BackendOp =
   | { readonly verb: 'del'; readonly id: FlowId; readonly key?: FlowKey; readonly wantStats: boolean }
   | { readonly verb: 'get'; readonly id: FlowId; readonly key?: FlowKey }
 
-/** A flow of a list that was not put. */
+/** A new flow that was not put. */
 export interface Unmade {
-  /** Position in the list. */
+  /** Its position among them. */
   readonly index: number
   readonly error: Failure
+}
+
+/** New flows on their way into a backend, all with one choice. */
+export interface NewFlows {
+  /** What was added, in order. */
+  readonly flows: readonly FlowView[]
+  /**
+   * Encodes a flow, as it is now. What cannot be encoded is told by {@link send}. Throws only what is no mistake in the flow, which is
+   * not among them then.
+   */
+  add(flow: FlowView): void
+  /** Sends them, to be called once, with no more added after. Answers those that were not put, ascending. Rejects when the transport fails. */
+  send(): Promise<readonly Unmade[]>
 }
 
 /** Counters as a backend reads them. */
@@ -95,10 +108,11 @@ export interface Backend {
    */
   operate(ops: readonly BackendOp[]): Promise<BackendResult[]>
   /**
-   * Puts new flows, all with one choice: as many `create` ops of {@link operate}, at a fraction of their cost, since nothing is made
-   * for a flow that is put without trouble. Answers those that were not put, ascending.
+   * Begins a list of new flows, with room for `room` of them: as many `create` ops of {@link operate} as are added, at a fraction of
+   * their cost, since nothing is made for a flow that is put without trouble. Several lists may be begun, and ops go past them until
+   * they are sent.
    */
-  create(flows: readonly FlowView[], choice: Choice): Promise<readonly Unmade[]>
+  newFlows(choice: Choice, room: number): NewFlows
   /**
    * Pulls every flow the backend holds on this datapath, in lists of as many as come together. Whoever keeps a flow longer than its
    * list detaches it: {@link DumpedFlow}.

@@ -6,7 +6,7 @@ import { Idleness } from './idleness.js'
 import { isInterruption } from './look.js'
 import type { Clock, Turn } from './loop.js'
 import type { Merge } from './merge.js'
-import { Expiry } from './pipeline.js'
+import { Expiry } from './expiry.js'
 
 /** How often a flow is to be found idle before it is taken for idle: a device may be late with its counters. */
 const LOOKS = 2

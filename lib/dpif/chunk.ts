@@ -1,4 +1,4 @@
-import type { FlowView } from '../../types/backend.js'
+import type { FlowView, NewFlows } from '../../types/backend.js'
 import type { FlowId, Ufid } from '../../types/flow.js'
 import type { BackendName, ExecuteOp, OpResult, PutOp, Refusal } from '../../types/op.js'
 import type { Choice, Placement } from '../../types/policy.js'
@@ -43,100 +43,103 @@ export interface Execution {
   readonly op: ExecuteOp
 }
 
-/** New flows for one backend, which mostly take one question: where they are in their chunk. */
-export interface Fresh {
-  readonly choice: Choice
-  readonly positions: Int32Array
-  count: number
-}
-
 /**
- * Ops that are read, decided and encoded in one go, while the kernel works on the ones before. New flows are kept column by
- * column, since they are many and an object each would cost more. The columns are made as long as they can get: an array that grows is
- * copied again and again, which was most of the garbage of a put.
+ * New flows with one choice, which mostly take one question. They are kept column by column, since they are many and an object each
+ * would cost more. The columns are made as long as they can get: an array that grows is copied again and again, which was most of the
+ * garbage of a put.
  */
-export class Chunk {
-  readonly puts: FlowView[]
-  /** What the flows came from. */
+export class Fresh {
+  readonly choice: Choice
+  /** The flows, as their backend has them. */
+  readonly made: NewFlows
+  /** What they came from. */
   readonly ops: PutOp[]
   readonly runs: Run[]
   readonly indexes: number[]
   /** What the policy said of each, as far as it is tried. */
   readonly orders: Placement[]
-  /** What of that is not tried for now, by position; absent as long as that is nothing. */
+  /** What becomes of each unless it is refused. */
+  readonly results: OpResult[]
+  /** What of the policy's word is not tried for now, by position; absent as long as that is nothing. */
   held: Map<number, Refusal[]> | undefined
+  count = 0
+
+  /** Room for so many. */
+  constructor(choice: Choice, made: NewFlows, room: number) {
+    this.choice = choice
+    this.made = made
+    this.ops = new Array(room)
+    this.runs = new Array(room)
+    this.indexes = new Array(room)
+    this.orders = new Array(room)
+    this.results = new Array(room)
+  }
+
+  /** What there is to know of the flow that `made` has got last. */
+  add(op: PutOp, run: Run, index: number, order: Placement, result: OpResult): void {
+    const at = this.count++
+    this.ops[at] = op
+    this.runs[at] = run
+    this.indexes[at] = index
+    this.orders[at] = order
+    this.results[at] = result
+  }
+}
+
+/** Puts that were read and wait to be claimed: so many that what is known of them stays at hand, and the table is asked for all at once. */
+export class Strip {
+  readonly flows: FlowView[] = new Array(STRIP)
+  readonly ops: PutOp[] = new Array(STRIP)
+  readonly runs: Run[] = new Array(STRIP)
+  readonly indexes: number[] = new Array(STRIP)
+  count = 0
+
+  get isFull(): boolean {
+    return this.count === STRIP
+  }
+
+  add(flow: FlowView, op: PutOp, run: Run, index: number): void {
+    const at = this.count++
+    this.flows[at] = flow
+    this.ops[at] = op
+    this.runs[at] = run
+    this.indexes[at] = index
+  }
+}
+
+const STRIP = 64
+
+/** Ops that are read, decided and encoded in one go, while the kernel works on the ones before. */
+export class Chunk {
+  readonly strip = new Strip()
+  readonly fresh: Fresh[] = []
   readonly tasks: Task[] = []
   /** Packets to be sent through actions, now that what stood before them has ended. */
   readonly executions: Execution[] = []
   /** Deletions that are done with when the batch is. */
   deletions = 0
-  #putCount = 0
-  /** How many of the puts are claimed. */
-  #claimed = 0
+  /** Whether one of the tasks has to do with a port nobody has heard of. */
+  namesUnknownPort = false
+  readonly #room: number
 
   /** Room for so many puts. */
   constructor(room: number) {
-    this.puts = new Array(room)
-    this.ops = new Array(room)
-    this.runs = new Array(room)
-    this.indexes = new Array(room)
-    this.orders = new Array(room)
+    this.#room = room
   }
 
-  /** Those among the puts that wait to be claimed. */
-  get unclaimed(): readonly [from: number, to: number] {
-    return [this.#claimed, this.#putCount]
-  }
-
-  get size(): number {
-    return this.#putCount + this.tasks.length + this.executions.length
-  }
-
-  add(flow: FlowView, op: PutOp, run: Run, index: number): void {
-    const at = this.#putCount++
-    this.puts[at] = flow
-    this.ops[at] = op
-    this.runs[at] = run
-    this.indexes[at] = index
-  }
-
-  /** Calls `claim` with every put that was added since the last time, by position. Those it says no to are not the chunk's any more. */
-  claim(claim: (position: number) => boolean): void {
-    let kept = this.#claimed
-    for (let position = kept; position < this.#putCount; position++) {
-      if (!claim(position)) continue
-      if (position !== kept) this.#move(position, kept)
-      kept++
+  /** The group of the new flows with that choice; `begin` makes their list where there is none. */
+  freshFor(choice: Choice, begin: (choice: Choice, room: number) => NewFlows): Fresh {
+    for (let index = 0; index < this.fresh.length; index++) {
+      const group = this.fresh[index] as Fresh
+      if (isSame(group.choice, choice)) return group
     }
-    this.#claimed = kept
-    this.#putCount = kept
-  }
-
-  #move(from: number, to: number): void {
-    for (const column of [this.puts, this.ops, this.runs, this.indexes] as unknown[][])
-      column[to] = column[from]
-  }
-
-  /** No more puts are added. */
-  seal(): this {
-    for (const column of [this.puts, this.ops, this.runs, this.indexes, this.orders])
-      column.length = this.#putCount
-    return this
+    const group = new Fresh(choice, begin(choice, this.#room), this.#room)
+    this.fresh.push(group)
+    return group
   }
 }
 
-export const isSame = (a: Choice, b: Choice): boolean =>
-  a === b || (a.backend === b.backend && a.skip === b.skip)
-
-/** The group of the new flows with that choice, with room for `room` of them. */
-export function groupFor(groups: Fresh[], choice: Choice, room: number): Fresh {
-  let group = groups.find((known) => isSame(known.choice, choice))
-  if (group === undefined) {
-    group = { choice, positions: new Int32Array(room), count: 0 }
-    groups.push(group)
-  }
-  return group
-}
+const isSame = (a: Choice, b: Choice): boolean => a === b || (a.backend === b.backend && a.skip === b.skip)
 
 /** The steps that are due, by the backend they are for. */
 export function batches(due: readonly Task[]): Map<BackendName, Task[]> {

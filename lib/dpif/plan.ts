@@ -1,7 +1,7 @@
 import type { BackendOp, BackendResult, FlowView } from '../../types/backend.js'
 import type { Failure } from '../../types/errors.js'
 import type { FlowId, FlowKey, FlowStats, Ufid } from '../../types/flow.js'
-import type { BackendName, Flow, OpResult, Refusal } from '../../types/op.js'
+import type { BackendName, Flow, OpResult, PutOp, Refusal } from '../../types/op.js'
 import type { Choice, Facts, Placement, Policy, PolicyPut, RemovalCause } from '../../types/policy.js'
 import { DpifError } from '../errors.js'
 import type { Arrivals } from './arrivals.js'
@@ -45,10 +45,15 @@ export interface PutRequest {
   readonly confirm: boolean
 }
 
+export function requestOf(op: PutOp, flow: FlowView): PutRequest {
+  const { zeroStats = false, stats: wantStats = false, confirm = false } = op
+  return { flow, zeroStats, wantStats, confirm }
+}
+
 /**
  * Create, modify or both, as {@link PutMode} promises, in the first backend of the policy's list that takes the flow.
  *
- * Most puts are new flows that the first backend takes. `pipeline.ts` asks that one question without a plan; when the answer is a
+ * Most puts are new flows that the first backend takes. `intake.ts` and `pipeline.ts` ask that one question without a plan; when the answer is a
  * refusal, it comes here as `refused` and the plan goes on from there. `refusals` are those that came before.
  */
 export function* planPut(

@@ -1,6 +1,6 @@
 import type { Codec } from './codec.js'
 import { u16, u32 } from './integers.js'
-import type { Message } from './reader.js'
+import { type Message, messagesOf } from './reader.js'
 import type { Writer } from './writer.js'
 
 /** Flags of `nlmsghdr` (linux/netlink.h). CREATE, EXCL and REPLACE are for requests that make something, DUMP for those that list. */
@@ -53,6 +53,11 @@ export function beginMessage(writer: Writer, type: number, messageFlags: number)
 export function endMessage(writer: Writer, at: number): void {
   writer.align()
   u32.put(writer.bytes, at, writer.length - at)
+}
+
+/** Gives every message in `bytes` another type. */
+export function retype(bytes: Uint8Array, type: number): void {
+  for (const { start } of messagesOf(bytes)) u16.put(bytes, start + 4, type)
 }
 
 /** Decodes header and body. Throws BAD_MESSAGE on bytes that are neither. */

@@ -1,8 +1,10 @@
 import t from 'tap'
-import { Chunk } from '../../lib/dpif/chunk.js'
+import { Chunk, Strip } from '../../lib/dpif/chunk.js'
 import { Run } from '../../lib/dpif/run.js'
 import { viewOf } from '../../lib/ovs/view.js'
+import type { NewFlows } from '../../types/backend.js'
 import type { PutOp } from '../../types/op.js'
+import type { Choice } from '../../types/policy.js'
 
 const run = new Run([])
 const op = (n: number): PutOp => ({
@@ -12,37 +14,39 @@ const op = (n: number): PutOp => ({
   actions: [],
 })
 
-function add(chunk: Chunk, ...numbers: number[]): void {
-  for (const n of numbers) chunk.add(viewOf(op(n), 'create'), op(n), run, n)
-}
-
-t.test("puts that cannot be claimed are not the chunk's any more, and the others close up", async (t) => {
+t.test('flows with the same choice form one group, whichever object says it', async (t) => {
+  const begun: Choice[] = []
+  const begin = (choice: Choice, room: number): NewFlows => {
+    t.equal(room, 16)
+    begun.push(choice)
+    return {} as NewFlows
+  }
   const chunk = new Chunk(16)
-  add(chunk, 1, 2, 3, 4, 5)
-  const asked: number[] = []
-  chunk.claim((position) => {
-    const n = chunk.indexes[position] as number
-    asked.push(n)
-    return n % 2 === 1
-  })
-  t.same(asked, [1, 2, 3, 4, 5], 'each is asked about once, in order')
-  add(chunk, 6, 7)
-  t.same(chunk.unclaimed, [3, 5])
-  chunk.claim((position) => {
-    asked.push(chunk.indexes[position] as number)
-    return true
-  })
-  t.same(asked.slice(5), [6, 7], 'and never again')
-  t.equal(chunk.size, 5)
-  chunk.seal()
-  t.same(chunk.indexes, [1, 3, 5, 6, 7])
+  const choices: readonly Choice[] = [
+    { backend: 'ovs' },
+    { backend: 'tc' },
+    { backend: 'ovs' },
+    { backend: 'tc', skip: 'sw' },
+    { backend: 'tc' },
+  ]
+  const groups = choices.map((choice) => chunk.freshFor(choice, begin))
+  t.same(begun, [{ backend: 'ovs' }, { backend: 'tc' }, { backend: 'tc', skip: 'sw' }])
+  t.equal(groups[2], groups[0])
+  t.equal(groups[4], groups[1])
   t.same(
-    chunk.puts.map(({ inPort }) => inPort),
-    [1, 3, 5, 6, 7],
+    chunk.fresh.map(({ choice }) => choice),
+    begun,
   )
-  t.same(
-    chunk.ops.map(({ key }) => (key as { inPort: number }).inPort),
-    [1, 3, 5, 6, 7],
-  )
-  t.equal(chunk.runs.length, 5)
+})
+
+t.test('a strip keeps what belongs together in one place, and says when it is full', async (t) => {
+  const strip = new Strip()
+  let count = 0
+  for (; !strip.isFull; count++) strip.add(viewOf(op(count), 'create'), op(count), run, count)
+  t.equal(strip.count, count)
+  for (let n = 0; n < count; n++) {
+    t.equal(strip.flows[n]?.inPort, n)
+    t.same(strip.ops[n], op(n))
+    t.equal(strip.indexes[n], n)
+  }
 })

@@ -1,7 +1,8 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
 import { Arrivals } from '../../lib/dpif/arrivals.js'
-import { type Engine, Pipeline } from '../../lib/dpif/pipeline.js'
+import type { Engine } from '../../lib/dpif/engine.js'
+import { Pipeline } from '../../lib/dpif/pipeline.js'
 import { Events } from '../../lib/dpif/events.js'
 import { PlacementMap } from '../../lib/dpif/placement.js'
 import type { PlanContext } from '../../lib/dpif/plan.js'
@@ -244,7 +245,7 @@ t.test('a small call does not pass a large one before it', async (t) => {
   t.same(seen.order, numbers(1503))
 })
 
-t.test('timers come to their turn between reading many ops and sending them', async (t) => {
+t.test('timers come to their turn before many ops are sent', async (t) => {
   const { seen, pipeline } = pipelineOf(Number)
   // What begins here goes on in the next turn, which begins with timers.
   await turn()
@@ -256,4 +257,104 @@ t.test('timers come to their turn between reading many ops and sending them', as
   while (performance.now() < due);
   await pipeline.run(ops(1500))
   t.equal(batches, 0, 'nothing was sent yet')
+})
+
+/** A pipeline that puts flows, named by numbers: what it is asked for, and what a test makes of it. */
+function putting({ add = () => {}, send = async () => {}, learn = async () => {} }: Partial<Putting> = {}) {
+  const sent: string[][] = []
+  const asked: string[] = []
+  const backend = {
+    newFlows: () => {
+      const flows: FlowId[] = []
+      return {
+        flows,
+        add: (flow: FlowId) => {
+          add(flow)
+          flows.push(flow)
+        },
+        send: async () => {
+          sent.push(flows.map(({ ufid }) => ufid))
+          await send()
+          return []
+        },
+      }
+    },
+    operate: async (list: readonly { readonly verb: string; readonly flow: FlowId }[]) => {
+      for (const { verb, flow } of list) asked.push(`${verb} ${flow.ufid}`)
+      return list.map(() => ({}))
+    },
+  }
+  const pipeline = new Pipeline({
+    context: context(),
+    backends: new Map([['ovs' as BackendName, backend]]),
+    language: {
+      view: ({ ufid = '' }: { readonly ufid?: string }, mode: string) => {
+        return { ufid, w0: Number(ufid), w1: 0, w2: 0, w3: 0, mode, ufidGiven: true }
+      },
+      failure: (error: Error) => {
+        throw error
+      },
+    },
+    namesUnknownPort: ({ ufid }: FlowId) => Number(ufid) % 10 === 9,
+    learnPorts: async () => {
+      asked.push('ports')
+      await learn()
+    },
+  } as unknown as Engine)
+  return { pipeline, sent, asked }
+}
+
+interface Putting {
+  add(flow: FlowId): void
+  send(): Promise<void>
+  learn(): Promise<void>
+}
+
+const puts = (count: number, first = 0): Op[] =>
+  Array.from({ length: count }, (_, n) => ({ op: 'put', ufid: `${first + n}`, key: {}, actions: [] }))
+
+t.test(
+  'new flows go in one list; one that names a strange port follows once the ports are known',
+  async (t) => {
+    const { pipeline, sent, asked } = putting()
+    const results = await pipeline.run(puts(200))
+    const strange = numbers(200).filter((n) => n.endsWith('9'))
+    t.same(sent, [numbers(200).filter((n) => !n.endsWith('9'))])
+    t.same(asked, ['ports', ...strange.map((n) => `create ${n}`)])
+    t.same(
+      results,
+      numbers(200).map((ufid) => ({ ufid, backend: 'ovs' })),
+      'each has its own result',
+    )
+  },
+)
+
+t.test('when the ports cannot be learned, the call is told after all that was sent has ended', async (t) => {
+  let ended = false
+  const { pipeline, asked } = putting({
+    send: async () => {
+      await turn()
+      ended = true
+    },
+    learn: async () => {
+      throw new Error('the socket broke')
+    },
+  })
+  await t.rejects(pipeline.run(puts(20)), { message: 'the socket broke' })
+  t.ok(ended)
+  t.same(asked, ['ports'])
+  t.equal((await pipeline.run(puts(5, 30))).length, 5, 'and others go on')
+})
+
+t.test('a bug where flows are encoded fails its call, and leaves nothing under way', async (t) => {
+  let bugs = 1
+  const { pipeline, sent } = putting({
+    add: ({ ufid }) => {
+      if (ufid === '3' && bugs-- > 0) throw new Error('a bug')
+    },
+  })
+  await t.rejects(pipeline.run(puts(8)), { message: 'a bug' })
+  t.same(sent, [['0', '1', '2']])
+  t.equal((await pipeline.run(puts(5, 3))).length, 5, 'those that were not begun, and the one it struck')
+  t.same(sent.at(-1), ['3', '4', '5', '6', '7'])
 })

@@ -3,8 +3,8 @@ import type {
   BackendOp,
   BackendResult,
   FlowView,
+  NewFlows,
   Rehearsed,
-  Unmade,
 } from '../../../types/backend.js'
 import type { Failure } from '../../../types/errors.js'
 import type { FlowId } from '../../../types/flow.js'
@@ -17,6 +17,7 @@ import { types } from '../../tc/message.js'
 import type { CounterColumns } from '../../memory/counters.js'
 import { inSlices, throwFirst } from '../failure.js'
 import { idOf } from '../op.js'
+import { Writers } from '../writers.js'
 import { Answers, Batch, isGone, refusal } from './batch.js'
 import { type Attempt, type Create, Creation, handleTaken } from './create.js'
 import { describeFilter } from './describe.js'
@@ -24,9 +25,10 @@ import { Dumps } from './dumps.js'
 import { Features } from './features.js'
 import type { FilterFlow } from './filter.js'
 import { type FilterId, Identities, isOurs } from './identity.js'
-import { allOf, divide, isForOneLane, type Part } from './lanes.js'
+import { allOf, divide, isForOneLane } from './lanes.js'
 import { filterObjections, notReached, softwareOnly, writeFilter } from './message.js'
 import { namesMeter, type Polices } from './meters.js'
+import { type Filing, NewFilters } from './new-flows.js'
 import { Ports } from './ports.js'
 import { Qdiscs } from './qdisc.js'
 import { rehearse } from './rehearse.js'
@@ -47,7 +49,7 @@ export class TcBackend implements Backend {
   readonly #ports: Ports
   readonly #creation: Creation
   readonly #renamer: Renamer
-  // One for all lanes: a batch is written and read in one go, before anything is awaited.
+  // One for all lanes: a list of ops is written and read in one go, before anything is awaited.
   readonly #writer = new Writer(64 * 1024)
   readonly #dumps: Dumps
   readonly #lanes: number
@@ -55,6 +57,8 @@ export class TcBackend implements Backend {
   /** The batches on their way, and what is made of their answers. */
   readonly #underWay = new Set<Promise<unknown>>()
   readonly #polices: Polices | undefined
+  /** What new flows are put with. */
+  readonly #filing: Filing
 
   /**
    * `lanes` is how many batches are under way at the same time, on a socket each. Which lane a flow takes is left to chance: no two
@@ -88,6 +92,19 @@ export class TcBackend implements Backend {
     })
     this.#dumps = new Dumps(transport, this.#ports, this.#identities)
     this.#lanes = lanes
+    this.#filing = {
+      transport,
+      identities: this.#identities,
+      qdiscs: this.#qdiscs,
+      ports: this.#ports,
+      creation: this.#creation,
+      polices,
+      writers: new Writers(),
+      lanes,
+      track: (work) => this.#track(work),
+      orLater: (op, outcome) => this.#orLater(op, outcome),
+      putAgain: (ops) => this.#putAgain(ops),
+    }
   }
 
   portsChanged(ports: readonly Port[]): void {
@@ -189,30 +206,13 @@ export class TcBackend implements Backend {
       const answers = new Answers(await batch.send(this.#transport, lane), this.#ports)
       this.#qdiscs.settle(batch, answers)
       const attempts = plans.map((plan, index) => this.#orLater(ops[index] as BackendOp, plan(answers)))
-      this.#settleJumps(batch)
+      this.#identities.settle(batch.jumps)
       await this.#qdiscs.mark(this.#transport)
       return attempts
     } catch (error) {
-      this.#forgetAfterFailure(batch)
+      this.#writer.reset()
+      this.#identities.forget(batch)
       throw error
-    }
-  }
-
-  /**
-   * Nothing is known of a batch's filters; names that stayed would pass for flows. Other lanes' batches are not concerned: what
-   * they put is there, and is found when somebody asks for it once more.
-   */
-  #forgetAfterFailure(batch: Batch): void {
-    this.#writer.reset()
-    for (const id of batch.named) this.#identities.delete(id)
-    this.#settleJumps(batch)
-  }
-
-  /** The answers were read: what has a name now is there. */
-  #settleJumps({ jumps }: Batch): void {
-    for (const jump of jumps) {
-      if (!this.#identities.has(jump.flow)) jump.refused = true
-      this.#identities.chains.settle(jump)
     }
   }
 
@@ -291,73 +291,14 @@ export class TcBackend implements Backend {
     return error ?? { error: refusal(op, { errno: ENOENT }) }
   }
 
-  async create(flows: readonly FlowView[], choice: Choice): Promise<readonly Unmade[]> {
-    const unmade: Unmade[] = []
-    // Those that take a closer look: what is known already, or met another process.
-    const again: number[] = []
-    const parts = divide(flows.length, this.#lanes)
-    await allOf(parts.map((part) => this.#track(this.#createPart(part, flows, choice, unmade, again))))
-    await this.#createAgain(flows, choice, again, unmade)
-    return unmade.sort((a, b) => a.index - b.index)
+  newFlows(choice: Choice, room: number): NewFlows {
+    return new NewFilters(this.#filing, choice, room)
   }
 
-  /** Puts the flows of one lane; what was not put joins one of the lists. */
-  async #createPart(
-    { lane, from, to }: Part,
-    flows: readonly FlowView[],
-    choice: Choice,
-    unmade: Unmade[],
-    again: number[],
-  ): Promise<void> {
-    const batch = new Batch(this.#writer)
-    // Positions in the list, by the numbers of their messages; -1 for a qdisc's.
-    const sent: number[] = []
-    try {
-      for (let index = from; index < to; index++) {
-        const flow = flows[index] as FlowView
-        if (this.#identities.has(flow)) {
-          again.push(index)
-          continue
-        }
-        const at = this.#creation.writeOrRefuse(batch, flow, choice)
-        if (typeof at === 'string' || (typeof at === 'object' && this.#polices?.isWanted)) again.push(index)
-        else if (typeof at === 'object') unmade.push({ index, error: at })
-        else {
-          while (sent.length < at) sent.push(-1)
-          sent.push(index)
-        }
-      }
-      const answers = new Answers(await batch.send(this.#transport, lane), this.#ports)
-      this.#qdiscs.settle(batch, answers)
-      for (const failure of answers.failures()) {
-        const index = sent[failure.index] ?? -1
-        if (index < 0) continue
-        const op = createOf(flows[index] as FlowView, choice)
-        const outcome = this.#creation.refused(batch, op, answers, failure)
-        if (this.#orLater(op, outcome) === 'again') again.push(index)
-        else if (outcome !== 'again') unmade.push({ index, error: outcome.error })
-      }
-      this.#settleJumps(batch)
-      await this.#qdiscs.mark(this.#transport)
-    } catch (error) {
-      this.#forgetAfterFailure(batch)
-      throw error
-    }
-  }
-
-  async #createAgain(
-    flows: readonly FlowView[],
-    choice: Choice,
-    positions: readonly number[],
-    unmade: Unmade[],
-  ): Promise<void> {
-    if (positions.length === 0) return
+  async #putAgain(ops: readonly Create[]): Promise<BackendResult[]> {
     this.#identities.leap(0)
     await this.#findOut()
-    const results = await this.operate(positions.map((index) => createOf(flows[index] as FlowView, choice)))
-    for (const [turn, { error }] of results.entries()) {
-      if (error !== undefined) unmade.push({ index: positions[turn] as number, error })
-    }
+    return this.operate(ops)
   }
 
   #planReplace(batch: Batch, op: Replace, id: FilterId): (answers: Answers) => Attempt {
@@ -443,8 +384,6 @@ export class TcBackend implements Backend {
 }
 
 type Deletion = BackendOp & { readonly verb: 'del' }
-
-const createOf = (flow: FlowView, choice: Choice): Create => ({ verb: 'create', flow, choice })
 
 const ENOENT = 2
 const ENOMEM = 12

@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto'
 import type { FlowWords } from '../../../types/flow.js'
 import { UfidTable } from '../../memory/ufid-table.js'
 import { etherTypes } from '../../tc/match.js'
-import { Chains } from './chains.js'
+import { Chains, type Jump } from './chains.js'
 
 /** Where a filter hangs: enough to change, get or delete it. */
 export interface FilterId {
@@ -62,6 +62,23 @@ export class Identities {
     if (at < 0) return
     this.#byUfid.remove(at)
     this.chains.forget(id)
+  }
+
+  /** The kernel has answered, and the answers were read: what has a name now is there. */
+  settle(jumps: readonly Jump[]): void {
+    for (const jump of jumps) {
+      if (!this.has(jump.flow)) jump.refused = true
+      this.chains.settle(jump)
+    }
+  }
+
+  /**
+   * Nothing is known of what became of a batch: names that stayed would pass for flows. What it put after all is found when somebody
+   * asks for it once more.
+   */
+  forget({ named, jumps }: { readonly named: readonly FlowWords[]; readonly jumps: readonly Jump[] }): void {
+    for (const id of named) this.delete(id)
+    this.settle(jumps)
   }
 
   /** Takes away the name of a flow that gets another one. What is answered gives it back, with the chains the flow leads to. */

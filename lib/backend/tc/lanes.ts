@@ -20,6 +20,11 @@ export function divide(count: number, lanes: number): Part[] {
   }))
 }
 
+/** The lane of the entry at `index` of a list that is not known in full: all lanes get as many, in runs that are worth the way. */
+export function laneOf(index: number, lanes: number): number {
+  return Math.floor(index / FEWEST) % lanes
+}
+
 /** Whether a list is for one lane: what is put may want the match of a flow that is deleted before it. */
 export function isForOneLane(ops: readonly BackendOp[]): boolean {
   return ops.some(({ verb }) => verb === 'del') && ops.some((op) => 'flow' in op)

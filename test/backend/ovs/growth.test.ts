@@ -1,4 +1,5 @@
 import t from 'tap'
+import { create } from '../create.js'
 import { OvsBackend } from '../../../lib/backend/ovs/flows.js'
 import { messagesOf } from '../../../lib/netlink/reader.js'
 import { ParsedUfid, ufidOfWords } from '../../../lib/ovs/ufid.js'
@@ -56,7 +57,7 @@ for (let words = 0; words < 12; words++) {
     const flows = Array.from({ length: COUNT }, (_, n) =>
       viewOf({ ufid: ufid(n), key: new Uint8Array(8), mask: new Uint8Array(8), actions }, 'create'),
     )
-    await new OvsBackend(transport, async () => 30, 7).create(flows)
+    await create(new OvsBackend(transport, async () => 30, 7), flows)
     t.same(
       seen.filter((text, index) => text !== flows[index]?.ufid),
       [],

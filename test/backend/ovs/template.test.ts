@@ -1,4 +1,5 @@
 import t from 'tap'
+import { create } from '../create.js'
 import { OvsBackend } from '../../../lib/backend/ovs/flows.js'
 import { messagesOf } from '../../../lib/netlink/reader.js'
 import { parseActions, parseKey } from '../../../lib/ovs/text.js'
@@ -28,7 +29,7 @@ async function sent(
   }
   const backend = new OvsBackend(transport, async () => 30, 7)
   const refused: number[] = []
-  for (const list of lists) for (const { index } of await backend.create(list)) refused.push(index)
+  for (const list of lists) for (const { index } of await create(backend, list)) refused.push(index)
   return { messages, refused }
 }
 

@@ -1,6 +1,7 @@
 import t from 'tap'
+import { create } from '../create.js'
 import { TcBackend } from '../../../lib/backend/tc/flows.js'
-import { allOf, divide } from '../../../lib/backend/tc/lanes.js'
+import { allOf, divide, laneOf } from '../../../lib/backend/tc/lanes.js'
 import { createDatapath, openDpif, tcOnly } from '../../../lib/index.js'
 import { messagesOf } from '../../../lib/netlink/reader.js'
 import { ParsedUfid } from '../../../lib/ovs/ufid.js'
@@ -74,6 +75,16 @@ t.test('a list is divided evenly, in order, and no lane gets few', async (t) => 
   }
 })
 
+t.test('a list that grows goes to all lanes, in runs', (t) => {
+  for (const lanes of [1, 2, 3, 4, 7]) {
+    const taken = range(0, lanes * 64).map((index) => laneOf(index, lanes))
+    t.same(taken.slice(0, 32), new Array(32).fill(0), 'few stay in one')
+    const sizes = range(0, lanes).map((lane) => taken.filter((one) => one === lane).length)
+    t.same(sizes, new Array(lanes).fill(64))
+  }
+  t.end()
+})
+
 t.test('what fails is told when nothing is under way any more', async (t) => {
   let ended = false
   const slow = new Promise<void>((resolve) => setImmediate(resolve)).then(() => {
@@ -87,45 +98,46 @@ t.test('what fails is told when nothing is under way any more', async (t) => {
 
 t.test('flows are put in all lanes, each once, and refusals are told by their place', async (t) => {
   const { backend, sent } = start()
-  t.same(await backend.create([view(1005), view(1150, 2000), view(1399, 2001)], choice), [])
+  t.same(await create(backend, [view(1005), view(1150, 2000), view(1399, 2001)], choice), [])
   sent.length = 0
-  // Flows of the same match under other names, in three lanes; one that is known, in the second; one on no port, in the third.
+  // Flows of the same match under other names, in three lanes; one that is known, in the second; one on no port, in the fourth.
   const flows = range(0, 400).map((n) => view(n))
   flows[5] = view(5, 1005)
-  flows[150] = view(150, 2000)
+  flows[70] = view(70, 2000)
   flows[160] = view(1150, 2000)
   const lost = addressed(250)
   flows[250] = viewOf({ ...lost, key: { ...lost.key, inPort: 9 } }, 'create')
-  flows[399] = view(399, 2001)
-  const unmade = await backend.create(flows, choice)
+  flows[110] = view(110, 2001)
+  const unmade = await create(backend, flows, choice)
   t.same(
     unmade.map(({ index, error }) => [index, error.code]),
     [
       [5, 'EXISTS'],
-      [150, 'EXISTS'],
+      [70, 'EXISTS'],
+      [110, 'EXISTS'],
       [160, 'EXISTS'],
       [250, 'NO_PORT'],
-      [399, 'EXISTS'],
     ],
   )
   const puts = sent.filter(({ types: [type] }) => type === types.NEWTFILTER)
   t.same(
     puts.map(({ lane, types: { length } }) => [lane, length]),
     [
-      [0, 100],
-      [1, 99],
-      [2, 99],
-      [3, 100],
+      [0, 112],
+      [1, 95],
+      [2, 96],
+      [3, 95],
     ],
   )
-  const made = range(0, 400).filter((n) => ![5, 150, 160, 250, 399].includes(n))
+  const made = range(0, 400).filter((n) => ![5, 70, 110, 160, 250].includes(n))
   t.same(await ufidsIn(backend), [...made, 1005, 1150, 1399].map(ufid).sort())
 })
 
 t.test('ops go in all lanes, and their results come in order', async (t) => {
   const { backend, sent } = start()
   t.same(
-    await backend.create(
+    await create(
+      backend,
       range(0, 200).map((n) => view(n)),
       choice,
     ),
@@ -158,7 +170,8 @@ t.test('a list that puts and deletes goes through one lane, in order', async (t)
   const room = start()
   const { backend, sent } = room
   t.same(
-    await backend.create(
+    await create(
+      backend,
       range(0, 64).map((n) => view(n)),
       choice,
     ),
@@ -202,7 +215,8 @@ t.test('in every lane the missing qdisc comes before the filters, and it is ours
   const { backend, sent } = start()
   // Two calls at once, as the pipeline does: the second does not know yet what becomes of the first.
   const calls = [range(0, 128), range(128, 256)].map((numbers) =>
-    backend.create(
+    create(
+      backend,
       numbers.map((n) => view(n)),
       choice,
     ),
@@ -215,7 +229,8 @@ t.test('in every lane the missing qdisc comes before the filters, and it is ours
   for (const { types: order } of sent)
     t.same(order, [types.NEWQDISC, ...range(0, 32).map(() => types.NEWTFILTER)])
   sent.length = 0
-  await backend.create(
+  await create(
+    backend,
     range(256, 384).map((n) => view(n)),
     choice,
   )
@@ -234,10 +249,10 @@ t.test('a lane that fails is told after all ended, and what the others put is th
     await new Promise<void>((resolve) => setImmediate(resolve))
     ended++
   }
-  await t.rejects(room.backend.create(flows, choice), { message: 'the socket failed' })
+  await t.rejects(create(room.backend, flows, choice), { message: 'the socket failed' })
   t.equal(ended, 3)
   room.onExchange = async () => {}
-  const unmade = await room.backend.create(flows, choice)
+  const unmade = await create(room.backend, flows, choice)
   t.same(
     unmade.map(({ index, error }) => [index, error.code]),
     [...range(0, 64), ...range(96, 128)].map((index) => [index, 'EXISTS']),
@@ -257,7 +272,8 @@ t.test('a lane that fails is told after all ended, and what the others put is th
 t.test('one lane is all there is unless more are asked for', async (t) => {
   const { backend, sent } = start({ lanes: 1 })
   t.same(
-    await backend.create(
+    await create(
+      backend,
       range(0, 200).map((n) => view(n)),
       choice,
     ),

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { create } from '../create.js'
 import { TcBackend } from '../../../lib/backend/tc/flows.js'
 import { Identities, isOurs } from '../../../lib/backend/tc/identity.js'
 import { u32 } from '../../../lib/netlink/integers.js'
@@ -193,7 +194,7 @@ t.test('a port that goes while its flows are put fails them, and nothing else', 
       'create',
     ),
   )
-  const unmade = await backend.create(flows, { backend: 'tc' })
+  const unmade = await create(backend, flows, { backend: 'tc' })
   t.same(
     unmade.map(({ index, error }) => [index, error.errno]),
     [

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { create } from '../create.js'
 import type { Action } from '../../../types/action.js'
 import type { FlowView } from '../../../types/backend.js'
 import type { FlowKey, TunnelKey } from '../../../types/flow.js'
@@ -202,7 +203,7 @@ t.test(
     backend.portsChanged(
       [0, 1, 2].map((number) => ports.byNumber(number) as NonNullable<ReturnType<typeof ports.byNumber>>),
     )
-    const create = (actions: readonly Action[], keys: readonly FlowKey[]) => {
+    const put = (actions: readonly Action[], keys: readonly FlowKey[]) => {
       const { mask } = frames.tcp
       const flows = keys.map((more, n): FlowView => {
         const id = new ParsedUfid(`0000000${n}-0000-4000-8000-${messages.toString().padStart(12, '0')}`)
@@ -210,14 +211,14 @@ t.test(
         const { ufid, w0, w1, w2, w3 } = id
         return { ufid, w0, w1, w2, w3, mode: 'create', inPort: 1, key, mask, actions, ufidGiven: true }
       })
-      return backend.create(flows, { backend: 'tc' })
+      return create(backend, flows, { backend: 'tc' })
     }
     const ttl = (value: number) => ({ ipv4: { proto: 6, ttl: value } })
-    const dec = await create([{ decTtl: { action: [] } }, { output: 2 }], [ttl(64), ttl(1), ttl(9)])
+    const dec = await put([{ decTtl: { action: [] } }, { output: 2 }], [ttl(64), ttl(1), ttl(9)])
     t.match(dec, [{ index: 1, error: { reason: 'UNPROVEN', path: 'actions[0].decTtl' } }])
     t.equal(dec.length, 1)
     const to = (dst: string) => ({ ethernet: { dst } })
-    const host = await create(
+    const host = await put(
       [{ output: 0 }],
       [to('ff:ff:ff:ff:ff:ff'), to('02:00:00:00:00:99'), to('01:00:5e:00:00:01')],
     )
