@@ -53,6 +53,8 @@ export interface Unmade {
 export interface NewFlows {
   /** What was added, in order. */
   readonly flows: readonly FlowView[]
+  /** Some of these may be added next: whatever memory that takes is asked for at once. Changes nothing. */
+  fetch?(flows: readonly FlowView[], from: number, to: number): void
   /**
    * Encodes a flow, as it is now. What cannot be encoded is told by {@link send}. Throws only what is no mistake in the flow, which is
    * not among them then.

@@ -109,6 +109,7 @@ export class Intake {
     const { placement } = this.#engine.context
     strip.count = 0
     placement.fetch(flows, 0, count)
+    for (const { made } of chunk.fresh) made.fetch?.(flows, 0, count)
     for (let position = 0; position < count; position++) {
       const flow = flows[position] as FlowView
       const op = ops[position] as PutOp

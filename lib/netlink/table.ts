@@ -184,6 +184,8 @@ export class AttributeList<T extends object, Element extends object> implements 
   readonly set: AttributeSet<T>
   readonly size = undefined
   readonly #byName = new Map<string, NamedRow>()
+  /** What was asked for last is mostly what is asked for next. */
+  #last: NamedRow | undefined
 
   constructor(set: AttributeSet<T>) {
     this.set = set
@@ -198,12 +200,14 @@ export class AttributeList<T extends object, Element extends object> implements 
       found = name
       count++
     }
+    if (count === 1 && found === this.#last?.name) return this.#last
     const row = this.#byName.get(found ?? '')
     if (count !== 1 || (row === undefined && found !== 'unknown')) {
       throw new TypeError(
         `{ ${Object.keys(element).join(', ')} } is not one of ${this.set.name}: ${[...this.#byName.keys()].join(', ')}`,
       )
     }
+    this.#last = row
     return row
   }
 

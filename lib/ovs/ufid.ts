@@ -39,6 +39,28 @@ function word(ufid: Ufid, at: number, dash = NONE): number {
 const NONE = -1
 const DASH = 45
 
+/** The words of the ufid that was read last. */
+export const ufidWords = new Int32Array(4)
+
+/** Reads a ufid into {@link ufidWords}, and answers it in lower case. Throws a TypeError when it is none. */
+export function readUfid(ufid: Ufid): Ufid {
+  seen[0] = 0
+  ufidWords[0] = word(ufid, 0)
+  ufidWords[1] = word(ufid, 9, 13)
+  ufidWords[2] = word(ufid, 19, 23)
+  ufidWords[3] = word(ufid, 28)
+  const special = seen[0] as number
+  const dashed =
+    ufid.charCodeAt(8) === DASH &&
+    ufid.charCodeAt(13) === DASH &&
+    ufid.charCodeAt(18) === DASH &&
+    ufid.charCodeAt(23) === DASH
+  if (!dashed || ufid.length !== 36 || (special & NO_DIGIT) !== 0) {
+    throw new TypeError(`'${ufid}' is not a ufid like 3f2a9c10-0000-4000-8000-0123456789ab`)
+  }
+  return (special & UPPER_CASE) === 0 ? ufid : ufid.toLowerCase()
+}
+
 /** A ufid that was read; see {@link FlowId}. */
 export class ParsedUfid implements FlowId {
   /** In lower case. */
@@ -50,21 +72,11 @@ export class ParsedUfid implements FlowId {
 
   /** Throws a TypeError when `ufid` is none. */
   constructor(ufid: Ufid) {
-    seen[0] = 0
-    this.w0 = word(ufid, 0)
-    this.w1 = word(ufid, 9, 13)
-    this.w2 = word(ufid, 19, 23)
-    this.w3 = word(ufid, 28)
-    const special = seen[0] as number
-    const dashed =
-      ufid.charCodeAt(8) === DASH &&
-      ufid.charCodeAt(13) === DASH &&
-      ufid.charCodeAt(18) === DASH &&
-      ufid.charCodeAt(23) === DASH
-    if (!dashed || ufid.length !== 36 || (special & NO_DIGIT) !== 0) {
-      throw new TypeError(`'${ufid}' is not a ufid like 3f2a9c10-0000-4000-8000-0123456789ab`)
-    }
-    this.ufid = (special & UPPER_CASE) === 0 ? ufid : ufid.toLowerCase()
+    this.ufid = readUfid(ufid)
+    this.w0 = ufidWords[0] as number
+    this.w1 = ufidWords[1] as number
+    this.w2 = ufidWords[2] as number
+    this.w3 = ufidWords[3] as number
   }
 }
 

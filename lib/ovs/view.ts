@@ -11,7 +11,7 @@ import { actionList } from './action.js'
 import { exactMask } from './exact-mask.js'
 import { flowKey } from './key.js'
 import { parseActions, parseKey } from './text.js'
-import { ParsedUfid, ufidOfKey } from './ufid.js'
+import { ParsedUfid, readUfid, ufidOfKey, ufidWords } from './ufid.js'
 
 export { exactMask } from './exact-mask.js'
 
@@ -83,7 +83,14 @@ export function readActions(actions: FlowSpec['actions']): readonly Action[] {
   return actions
 }
 
-class TypedView extends ParsedUfid implements FlowView {
+// A view is made for every put. Neither extends `ParsedUfid`: V8 calls the constructor of what a class extends, and never inlines it.
+
+class TypedView implements FlowView {
+  readonly ufid: Ufid
+  readonly w0: number
+  readonly w1: number
+  readonly w2: number
+  readonly w3: number
   readonly mode: PutMode
   readonly ufidGiven: boolean
   readonly key: FlowKey
@@ -97,7 +104,11 @@ class TypedView extends ParsedUfid implements FlowView {
     mask: FlowKey | undefined,
     actions: readonly Action[],
   ) {
-    super(ufid ?? ufidFor(key))
+    this.ufid = readUfid(ufid ?? ufidFor(key))
+    this.w0 = ufidWords[0] as number
+    this.w1 = ufidWords[1] as number
+    this.w2 = ufidWords[2] as number
+    this.w3 = ufidWords[3] as number
     this.mode = mode
     this.ufidGiven = ufid !== undefined
     this.key = key
@@ -117,7 +128,12 @@ class TypedView extends ParsedUfid implements FlowView {
 type RawSpec = RawFlow & Pick<FlowSpec, 'ufid'>
 
 /** Raw attributes are decoded only for those who look, and sent as they are. */
-class RawView extends ParsedUfid implements FlowView {
+class RawView implements FlowView {
+  readonly ufid: Ufid
+  readonly w0: number
+  readonly w1: number
+  readonly w2: number
+  readonly w3: number
   readonly mode: PutMode
   readonly raw: RawFlow
   readonly ufidGiven: boolean
@@ -126,7 +142,11 @@ class RawView extends ParsedUfid implements FlowView {
   #actions: readonly Action[] | undefined
 
   constructor(mode: PutMode, spec: RawSpec) {
-    super(spec.ufid ?? ufidFor(flowKey.read(spec.key, 0, spec.key.length)))
+    this.ufid = readUfid(spec.ufid ?? ufidFor(flowKey.read(spec.key, 0, spec.key.length)))
+    this.w0 = ufidWords[0] as number
+    this.w1 = ufidWords[1] as number
+    this.w2 = ufidWords[2] as number
+    this.w3 = ufidWords[3] as number
     this.mode = mode
     this.raw = spec
     this.ufidGiven = spec.ufid !== undefined

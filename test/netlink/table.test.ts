@@ -36,6 +36,20 @@ const encode = (set: { write(writer: Writer, value: never): void }, value: unkno
   return writer.take()
 }
 
+t.test('an element of a list is one attribute, whatever was looked up before it', async (t) => {
+  const rowOf = (element: object) => actionList.rowOf(element as never)?.name
+  for (let turn = 0; turn < 2; turn++) {
+    t.equal(rowOf({ output: 2 }), 'output')
+    t.equal(rowOf({ output: undefined }), 'output')
+    t.throws(() => rowOf({ output: 2, popVlan: true }), /\{ output, popVlan \} is not one of/)
+    t.throws(() => rowOf({}), /is not one of/)
+    t.equal(rowOf({ popVlan: true }), 'popVlan')
+    t.throws(() => rowOf({ popVlan: true, output: 2 }), /is not one of/)
+    t.equal(rowOf({ unknown: [] }), undefined)
+    t.throws(() => rowOf({}), /is not one of/, 'nothing is not what has no row')
+  }
+})
+
 t.test('every row of every table survives bytes', async (t) => {
   for (const set of sets) {
     const numbers = set.rows.map(({ id }) => id)

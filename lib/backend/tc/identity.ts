@@ -29,8 +29,15 @@ export class Identities {
   readonly #byUfid = new UfidTable(4)
   /** What a port's priorities are taken by, ours and foreign: `undefined` protocol for another classifier. */
   readonly #priorities = new Map<number, Map<number, number | undefined>>()
+  /** The priority that was chosen last, as long as nothing has changed: most flows of a list hang at one place. */
+  #chosen: { readonly ifindex: number; readonly protocol: number; readonly prio: number } | undefined
   // Processes start apart, so that a name one has dropped is not soon another's.
   #nextHandle = FIRST_HANDLE + randomInt(LAST_HANDLE - FIRST_HANDLE)
+
+  /** Looks for all of them at once; what is asked about each of them right after costs less then. */
+  fetch(ids: readonly FlowWords[], from: number, to: number): void {
+    this.#byUfid.fetch(ids, from, to)
+  }
 
   has(id: FlowWords): boolean {
     return this.#byUfid.find(id) >= 0
@@ -94,17 +101,27 @@ export class Identities {
 
   /** A filter was seen on a port, whoever put it: its priority is taken. */
   seen({ ifindex, prio, protocol }: FilterId, isFlower: boolean): void {
+    this.#chosen = undefined
     this.#prioritiesOf(ifindex).set(prio, isFlower ? protocol : undefined)
   }
 
   /** A name for a new filter. Undefined when every priority of the port is taken by something else. */
   allocate(ifindex: number, protocol: number, chain: number): FilterId | undefined {
-    const prio = this.prioOf(ifindex, protocol)
+    const prio = this.#choose(ifindex, protocol)
     if (prio === undefined) return undefined
-    this.#prioritiesOf(ifindex).set(prio, protocol)
     const handle = this.#nextHandle
     this.#nextHandle = handle >= LAST_HANDLE ? FIRST_HANDLE : handle + 1
     return { ifindex, prio, protocol, handle, chain }
+  }
+
+  #choose(ifindex: number, protocol: number): number | undefined {
+    const chosen = this.#chosen
+    if (chosen !== undefined && chosen.ifindex === ifindex && chosen.protocol === protocol) return chosen.prio
+    const prio = this.prioOf(ifindex, protocol)
+    if (prio === undefined) return undefined
+    this.#prioritiesOf(ifindex).set(prio, protocol)
+    this.#chosen = { ifindex, protocol, prio }
+    return prio
   }
 
   /** The priority that new filters of a protocol get on a port. Undefined when every one is taken by something else. */
@@ -122,6 +139,7 @@ export class Identities {
 
   /** The kernel says that the priority of this name is somebody else's. */
   avoid({ ifindex, prio }: FilterId): void {
+    this.#chosen = undefined
     this.#prioritiesOf(ifindex).set(prio, undefined)
   }
 
@@ -135,6 +153,7 @@ export class Identities {
   keep(ifindexes: ReadonlySet<number>): void {
     const gone = [...this.#priorities.keys()].filter((ifindex) => !ifindexes.has(ifindex))
     if (gone.length === 0) return
+    this.#chosen = undefined
     for (const ifindex of gone) this.#priorities.delete(ifindex)
     this.chains.keep(ifindexes)
     const flows: FlowWords[] = []

@@ -54,6 +54,10 @@ export class NewFilters implements NewFlows {
     this.flows = new Array(room)
   }
 
+  fetch(flows: readonly FlowView[], from: number, to: number): void {
+    this.#filing.identities.fetch(flows, from, to)
+  }
+
   add(flow: FlowView): void {
     const { identities, creation, polices } = this.#filing
     const index = this.#count

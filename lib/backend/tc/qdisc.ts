@@ -16,13 +16,19 @@ import type { Answers, Batch } from './batch.js'
  */
 export class Qdiscs {
   readonly #present = new Set<number>()
+  /** The one that was found to be there last. */
+  #lastPresent: number | undefined
   readonly #ours = new Set<number>()
   /** Made, and not marked yet. */
   #unmarked: number[] = []
 
   /** Asks for the qdisc in `batch`, unless it is known to be there. Returns the number of the message that does. */
   ensure(batch: Batch, ifindex: number): number | undefined {
-    if (this.#present.has(ifindex)) return undefined
+    if (ifindex === this.#lastPresent) return undefined
+    if (this.#present.has(ifindex)) {
+      this.#lastPresent = ifindex
+      return undefined
+    }
     let at = batch.qdiscs.get(ifindex)
     if (at === undefined) {
       at = batch.add((writer) => writeQdisc(writer, types.NEWQDISC, flags.CREATE | flags.EXCL, ifindex))
@@ -55,6 +61,7 @@ export class Qdiscs {
 
   /** The qdisc of a port turned out to be gone. */
   forget(ifindex: number): void {
+    this.#lastPresent = undefined
     this.#present.delete(ifindex)
     this.#ours.delete(ifindex)
   }

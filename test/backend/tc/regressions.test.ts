@@ -101,6 +101,24 @@ t.test('a filter seen with the last handle makes the next one begin anew', async
   t.equal(new Set(handles).size, 3)
 })
 
+t.test('a priority that was chosen is chosen again only as long as it is ours', async (t) => {
+  const identities = new Identities()
+  const prioNow = (ifindex: number, protocol = 0x0800) => identities.allocate(ifindex, protocol, 0)?.prio
+  t.equal(prioNow(1), 2)
+  t.equal(prioNow(1), 2)
+  t.equal(prioNow(1, 0x86dd), 3, 'another protocol has another')
+  t.equal(prioNow(1), 2)
+  identities.avoid({ ifindex: 1, prio: 2, protocol: 0x0800, handle: 0, chain: 0 })
+  const second = prioNow(1)
+  t.not(second, 2, 'the kernel says that it is taken')
+  t.equal(prioNow(2), 2, 'on another port it is not')
+  identities.seen({ ifindex: 2, prio: 2, protocol: 0x86dd, handle: 0, chain: 0 }, true)
+  t.not(prioNow(2), 2, 'somebody else has put a filter with it')
+  t.equal(prioNow(1), second)
+  identities.keep(new Set([2]))
+  t.equal(prioNow(1), 2, 'the port has gone, and another one has its number')
+})
+
 t.test('handles stay in their range however far they leap', async (t) => {
   const identities = new Identities()
   const handles = Array.from({ length: 400 }, () => {
