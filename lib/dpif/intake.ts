@@ -122,13 +122,23 @@ export class Intake {
         continue
       }
       run.begin()
-      // Behind a deletion it waits its turn in the same batch: it may be the same match under another ufid.
-      if (known.length > 0 || chunk.deletions > 0) this.#add(this.#putTask(op, flow, run, index), chunk)
-      else if (this.#engine.namesUnknownPort(flow)) {
-        chunk.namesUnknownPort = true
-        this.#add(this.#putTask(op, flow, run, index), chunk)
-      } else this.#place(flow, op, run, index, chunk)
+      try {
+        if (known.length > 0 || this.#isForLater(flow, chunk))
+          this.#add(this.#putTask(op, flow, run, index), chunk)
+        else this.#place(flow, op, run, index, chunk)
+      } catch (bug) {
+        this.#waiting.fail(run, index, flow, bug)
+      }
     }
+  }
+
+  /** Whether a new flow cannot be among those that are sent first. */
+  #isForLater(flow: FlowView, chunk: Chunk): boolean {
+    // Behind a deletion it waits its turn in the same batch: it may be the same match under another ufid.
+    if (chunk.deletions > 0) return true
+    const isStrange = this.#engine.namesUnknownPort(flow)
+    chunk.namesUnknownPort ||= isStrange
+    return isStrange
   }
 
   /** Asks the policy about a new flow, and encodes it for the backend that is tried first. */
@@ -142,14 +152,11 @@ export class Intake {
     const held = context.backOff.isActive ? this.#held(flow, order) : nothing
     const tried = held.length === 0 ? order : { ...order, choices: order.choices.slice(held.length) }
     const fresh = chunk.freshFor(tried.choices[0] as Choice, this.#begin)
-    try {
-      fresh.made.add(flow)
-    } catch (bug) {
-      this.#waiting.fail(run, index, flow, bug)
-      return
-    }
+    const result = resultOf(flow, fresh.choice.backend, op, held)
+    // Last of what can fail: what is among the made flows is in the columns too.
+    fresh.made.add(flow)
     if (held.length > 0) this.#hold(fresh, held)
-    fresh.add(op, run, index, tried, resultOf(flow, fresh.choice.backend, op, held))
+    fresh.add(op, run, index, tried, result)
   }
 
   readonly #begin = (choice: Choice, room: number): NewFlows => {

@@ -260,7 +260,12 @@ t.test('timers come to their turn before many ops are sent', async (t) => {
 })
 
 /** A pipeline that puts flows, named by numbers: what it is asked for, and what a test makes of it. */
-function putting({ add = () => {}, send = async () => {}, learn = async () => {} }: Partial<Putting> = {}) {
+function putting({
+  add = () => {},
+  look = () => {},
+  send = async () => {},
+  learn = async () => {},
+}: Partial<Putting> = {}) {
   const sent: string[][] = []
   const asked: string[] = []
   const backend = {
@@ -295,7 +300,10 @@ function putting({ add = () => {}, send = async () => {}, learn = async () => {}
         throw error
       },
     },
-    namesUnknownPort: ({ ufid }: FlowId) => Number(ufid) % 10 === 9,
+    namesUnknownPort: (flow: FlowId) => {
+      look(flow)
+      return Number(flow.ufid) % 10 === 9
+    },
     learnPorts: async () => {
       asked.push('ports')
       await learn()
@@ -306,6 +314,7 @@ function putting({ add = () => {}, send = async () => {}, learn = async () => {}
 
 interface Putting {
   add(flow: FlowId): void
+  look(flow: FlowId): void
   send(): Promise<void>
   learn(): Promise<void>
 }
@@ -357,4 +366,43 @@ t.test('a bug where flows are encoded fails its call, and leaves nothing under w
   t.same(sent, [['0', '1', '2']])
   t.equal((await pipeline.run(puts(5, 3))).length, 5, 'those that were not begun, and the one it struck')
   t.same(sent.at(-1), ['3', '4', '5', '6', '7'])
+})
+
+t.test(
+  'ops that throw when they are looked at fail their call, and the others are put as ever',
+  async (t) => {
+    for (const property of ['stats', 'confirm']) {
+      const { pipeline, sent } = putting()
+      const list = puts(6)
+      list[2] = Object.defineProperty({ ...(list[2] as Op) }, property, {
+        get: () => {
+          throw new Error(`no ${property}`)
+        },
+      })
+      const [bad, good] = await Promise.allSettled([pipeline.run(list), pipeline.run(puts(4, 20))])
+      t.match(bad, { status: 'rejected', reason: { message: `no ${property}` } })
+      t.match(good, {
+        status: 'fulfilled',
+        value: numbers(4).map((n) => ({ ufid: `2${n}`, backend: 'ovs' })),
+      })
+      t.notOk(sent.flat().includes('2'))
+      t.equal((await pipeline.run(puts(1, 2))).length, 1, 'nothing is under way on it')
+    }
+  },
+)
+
+t.test('a port that throws when it is looked at fails its call alone', async (t) => {
+  let isBad = true
+  const { pipeline, sent } = putting({
+    look: ({ ufid }) => {
+      if (ufid === '64' && isBad) throw new Error('no port')
+    },
+  })
+  const list = puts(70)
+  const [bad, good] = await Promise.allSettled([pipeline.run(list), pipeline.run(puts(3, 80))])
+  t.match(bad, { status: 'rejected', reason: { message: 'no port' } })
+  t.equal(good.status, 'fulfilled')
+  isBad = false
+  t.equal((await pipeline.run(puts(1, 64))).length, 1)
+  t.ok(sent.flat().includes('64'))
 })
