@@ -30,6 +30,8 @@ export class Pipeline {
   readonly #waiting: Waiting
   readonly #intake: Intake
   #underWay = 0
+  /** The event loop has a turn before the next chunk. */
+  #isTurning = false
 
   constructor(engine: Engine) {
     this.#engine = engine
@@ -47,28 +49,30 @@ export class Pipeline {
   }
 
   #pump(): void {
-    while (this.#underWay < DEPTH) {
-      if (this.#intake.unread > LONG) {
-        this.#underWay++
+    while (this.#underWay < DEPTH && !this.#isTurning) {
+      if (this.#intake.unread + this.#waiting.ready > LONG) {
         void this.#afterTurn()
-        continue
+        return
       }
       const chunk = this.#intake.take()
       if (chunk === undefined) return
-      this.#underWay++
       void this.#carryOut(chunk)
     }
   }
 
-  /** Lets timers and other people's answers come to their turn first. */
+  /** Lets timers and other people's answers come to their turn first. One chunk is made in a turn. */
   async #afterTurn(): Promise<void> {
+    this.#isTurning = true
     await turn()
+    this.#isTurning = false
     const chunk = this.#intake.take()
-    if (chunk === undefined) this.#underWay--
-    else await this.#carryOut(chunk)
+    if (chunk === undefined) return
+    void this.#carryOut(chunk)
+    this.#pump()
   }
 
   async #carryOut(chunk: Chunk): Promise<void> {
+    this.#underWay++
     try {
       // In every round the steps that are due for one backend form one batch, and the backends work at the same time.
       let next: Task[] = []
@@ -128,8 +132,8 @@ export class Pipeline {
       const { error } = unmade[refusal++] as Unmade
       const order = orders[position] as Placement
       const before = held?.get(position) ?? []
-      const request = requestOf(ops[position] as PutOp, flow)
-      const start = () => planPut(context, request, order, { error }, before)
+      const op = ops[position] as PutOp
+      const start = () => planPut(context, requestOf(op, flow), order, { error }, before)
       const tell: Task['tell'] = (from, result) => news.ofPut(flow, from, result)
       const task = { run, index, id: flow, start, deletes: false, tell, plan: undefined, step: undefined }
       if (this.#begin(task)) next.push(task)
@@ -169,7 +173,14 @@ export class Pipeline {
     }
     const { news, placement } = this.#engine.context
     if (news.isWanted) task.from = placement.of(task.id)[0]
-    const start = task.start()
+    let start: Plan | OpResult
+    try {
+      start = task.start()
+    } catch (bug) {
+      this.#waiting.end(task)
+      this.#waiting.fail(task.run, task.index, task.id, bug)
+      return false
+    }
     if ('next' in start) {
       task.plan = start
       return this.#advance(task)

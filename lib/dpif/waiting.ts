@@ -39,6 +39,11 @@ export class Waiting {
     this.#lines.add(task)
   }
 
+  /** How many there are whose turn it is by now. */
+  get ready(): number {
+    return this.#tasks.length
+  }
+
   /** Those whose turn it is by now; their flows are claimed for them. */
   takeTasks(): Task[] {
     return this.#tasks.splice(0)

@@ -42,11 +42,11 @@ function context(): PlanContext {
 }
 
 /** A pipeline over a backend that deletes whatever it is told to, and that counts how often a flow's ufid is looked at. */
-function pipelineOf(ufidOf: (key: string) => number) {
+function pipelineOf(ufidOf: (key: string) => number, onBatch: (batch: number) => void = () => {}) {
   const seen = { looks: 0, batches: 0, order: [] as string[] }
   const backend = {
     operate: async (ops: readonly (BackendOp & { verb: 'del' })[]) => {
-      seen.batches++
+      onBatch(seen.batches++)
       for (const { key } of ops) seen.order.push(key as string)
       return ops.map(() => ({}))
     },
@@ -405,4 +405,39 @@ t.test('a port that throws when it is looked at fails its call alone', async (t)
   isBad = false
   t.equal((await pipeline.run(puts(1, 64))).length, 1)
   t.ok(sent.flat().includes('64'))
+})
+
+t.test(
+  'a change that throws when it is begun fails its call, and new flows beside it have their results',
+  async (t) => {
+    const { pipeline } = putting({ send: () => turn() })
+    const bad = Object.defineProperty({ ...(puts(1, 5)[0] as Op), mode: 'modify' }, 'stats', {
+      get: () => {
+        throw new Error('no stats')
+      },
+    }) as Op
+    const calls = [pipeline.run(puts(4)), pipeline.run([bad]), pipeline.run(puts(2, 10))]
+    const [first, second, third] = await Promise.allSettled(calls)
+    t.match(second, { status: 'rejected', reason: { message: 'no stats' } })
+    t.match(first, { status: 'fulfilled', value: numbers(4).map((ufid) => ({ ufid, backend: 'ovs' })) })
+    t.equal(third?.status, 'fulfilled')
+  },
+)
+
+t.test('timers come to their turn before many ops that stood in line are begun', async (t) => {
+  let batches: number | undefined
+  // The first of each flow is sent; the others come to their turn together.
+  const { seen, pipeline } = pipelineOf(
+    (key) => Number(key) % 1000,
+    (batch) => {
+      if (batch > 0) return
+      setTimeout(() => {
+        batches = seen.batches
+      })
+      const due = performance.now() + 2
+      while (performance.now() < due);
+    },
+  )
+  await pipeline.run(ops(2000))
+  t.equal(batches, 1)
 })

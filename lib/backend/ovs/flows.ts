@@ -113,8 +113,13 @@ export class OvsBackend implements Backend {
   }
 
   newFlows(_choice: Choice, room: number): NewFlows {
-    const to = { family: this.#family, dpIfindex: this.#dpIfindex }
-    return new NewOvsFlows({ transport: this.#transport, id: this.#id, to, writers: this.#writers }, room)
+    const sending = {
+      transport: this.#transport,
+      writers: this.#writers,
+      to: { family: this.#family, dpIfindex: this.#dpIfindex },
+      addressee: () => this.#addressee(),
+    }
+    return new NewOvsFlows(sending, room)
   }
 
   async #addressee(): Promise<Addressee> {

@@ -2,11 +2,9 @@ import type { FlowView, NewFlows, Unmade } from '../../../types/backend.js'
 import type { Exchange, MessageFailure, Transport } from '../../../types/transport.js'
 import { retype } from '../../netlink/message.js'
 import type { Writer } from '../../netlink/writer.js'
-import { flow as flowFamily } from '../../ovs/flow.js'
 import { inputFailure } from '../../ovs/view.js'
 import { Templates } from '../templates.js'
 import type { Writers } from '../writers.js'
-import type { FamilyId } from './family.js'
 import { flowFailure } from './flow-failure.js'
 import { type Addressee, writeNew } from './flow-message.js'
 import { FlowTemplate } from './template.js'
@@ -14,10 +12,11 @@ import { FlowTemplate } from './template.js'
 /** What new flows are sent with. */
 export interface Sending {
   readonly transport: Transport
-  readonly id: FamilyId
-  /** The family as it is known so far; 0 when it is not. */
-  readonly to: Addressee
   readonly writers: Writers
+  /** Whom they are for, with the family as it is known so far: 0 when it is not. */
+  readonly to: Addressee
+  /** Finds out whom they are for. */
+  addressee(): Promise<Addressee>
 }
 
 /** New flows for openvswitch's table: a message each, all of them one exchange. */
@@ -74,12 +73,12 @@ export class NewOvsFlows implements NewFlows {
   }
 
   async #exchange(): Promise<readonly MessageFailure[]> {
-    const { transport, id, to, writers } = this.#sending
+    const { transport, to, writers } = this.#sending
     const writer = this.#writer
     let exchange: Promise<Exchange>
     try {
       if (writer.length === 0) return []
-      const family = await id(flowFamily)
+      const { family } = await this.#sending.addressee()
       if (family !== to.family) retype(writer.view(), family)
       exchange = transport.exchange('generic', writer.view())
     } finally {

@@ -12,7 +12,7 @@ const FEWEST = 32
 
 /** Divides a list evenly among at most `lanes` lanes, none of which gets few. There is always one part, if only an empty one. */
 export function divide(count: number, lanes: number): Part[] {
-  const parts = Math.max(1, Math.min(lanes, Math.floor(count / FEWEST)))
+  const parts = lanesFor(count, lanes)
   return Array.from({ length: parts }, (_, lane) => ({
     lane,
     from: Math.floor((lane * count) / parts),
@@ -20,9 +20,16 @@ export function divide(count: number, lanes: number): Part[] {
   }))
 }
 
-/** The lane of the entry at `index` of a list that is not known in full: all lanes get as many, in runs that are worth the way. */
-export function laneOf(index: number, lanes: number): number {
-  return Math.floor(index / FEWEST) % lanes
+/**
+ * The lane of the entry at `index` of a list with at most `room`, which is not known in full yet: all lanes get as many, in runs that
+ * are worth the way.
+ */
+export function laneOf(index: number, room: number, lanes: number): number {
+  return Math.floor(index / FEWEST) % lanesFor(room, lanes)
+}
+
+function lanesFor(count: number, lanes: number): number {
+  return Math.max(1, Math.min(lanes, Math.floor(count / FEWEST)))
 }
 
 /** Whether a list is for one lane: what is put may want the match of a flow that is deleted before it. */

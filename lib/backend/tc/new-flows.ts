@@ -76,7 +76,7 @@ export class NewFilters implements NewFlows {
   }
 
   #shareFor(index: number): Share {
-    const lane = laneOf(index, this.#filing.lanes)
+    const lane = laneOf(index, this.flows.length, this.#filing.lanes)
     let share = this.#shares[lane]
     if (share === undefined) {
       share = { lane, batch: new Batch(this.#filing.writers.take()), sent: [] }

@@ -77,10 +77,17 @@ t.test('a list is divided evenly, in order, and no lane gets few', async (t) => 
 
 t.test('a list that grows goes to all lanes, in runs', (t) => {
   for (const lanes of [1, 2, 3, 4, 7]) {
-    const taken = range(0, lanes * 64).map((index) => laneOf(index, lanes))
+    const taken = range(0, lanes * 64).map((index) => laneOf(index, lanes * 64, lanes))
     t.same(taken.slice(0, 32), new Array(32).fill(0), 'few stay in one')
     const sizes = range(0, lanes).map((lane) => taken.filter((one) => one === lane).length)
     t.same(sizes, new Array(lanes).fill(64))
+    for (const room of [1, 33, 63, 64, 65, 100]) {
+      const used = range(0, room).map((index) => laneOf(index, room, lanes))
+      for (const lane of new Set(used)) {
+        const share = used.filter((one) => one === lane).length
+        t.ok(share >= Math.min(room, 32), `${share} of ${room} flows are worth the way`)
+      }
+    }
   }
   t.end()
 })
