@@ -10,7 +10,7 @@ import type { Run, Work } from './run.js'
 import type { Waiting } from './waiting.js'
 
 /** Typed or raw puts in a chunk: some milliseconds of work. Each chunk costs a few system calls and switches between threads. */
-export const CHUNK = 2048
+const CHUNK = 2048
 /** Reading text takes so many times longer. */
 const TEXT = 8
 
