@@ -1,5 +1,5 @@
 import type { Backend } from '../../types/backend.js'
-import { UfidSet } from '../memory/ufid-set.js'
+import { UfidTable } from '../memory/ufid-table.js'
 import { isInterruption, LivingFlow } from './look.js'
 import type { PlanContext } from './plan.js'
 
@@ -13,7 +13,7 @@ export async function adopt(
   isFirst: boolean,
 ): Promise<void> {
   const { isWanted } = news
-  const told = new UfidSet()
+  const told = new UfidTable()
   for (let turn = 1; ; turn++) {
     const problems: unknown[] = []
     for (const backend of backends) {

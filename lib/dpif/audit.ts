@@ -4,7 +4,7 @@ import type { FlowId } from '../../types/flow.js'
 import type { BackendName } from '../../types/op.js'
 import type { Port } from '../../types/port.js'
 import { DpifError } from '../errors.js'
-import { UfidSet } from '../memory/ufid-set.js'
+import { UfidTable } from '../memory/ufid-table.js'
 import type { PlacementMap } from './placement.js'
 import { Shadows } from './shadows.js'
 
@@ -30,7 +30,7 @@ export class Audit {
   /** Errors of a dump come after all that could be read. */
   async *find(ports: readonly Port[]): AsyncGenerator<Found> {
     const problems: unknown[] = []
-    const seen = new UfidSet()
+    const seen = new UfidTable()
     const shadows = new Shadows()
     for (const [turn, backend] of this.#parts.backends.entries()) {
       try {
@@ -47,7 +47,7 @@ export class Audit {
     if (problems.length > 0) throw problems[0]
   }
 
-  *#judge(flow: DumpedFlow, turn: number, seen: UfidSet, shadows: Shadows): Generator<Found> {
+  *#judge(flow: DumpedFlow, turn: number, seen: UfidTable, shadows: Shadows): Generator<Found> {
     const { backends, language } = this.#parts
     const { ufid } = flow
     if (flow.suspect) {

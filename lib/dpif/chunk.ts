@@ -60,6 +60,8 @@ export class Fresh {
   readonly orders: Placement[]
   /** What becomes of each unless it is refused. */
   readonly results: OpResult[]
+  /** Where each was in the table of placements when it was claimed. */
+  readonly hints: number[]
   /** What of the policy's word is not tried for now, by position; absent as long as that is nothing. */
   held: Map<number, Refusal[]> | undefined
   count = 0
@@ -73,16 +75,18 @@ export class Fresh {
     this.indexes = new Array(room)
     this.orders = new Array(room)
     this.results = new Array(room)
+    this.hints = new Array(room)
   }
 
   /** What there is to know of the flow that `made` has got last. */
-  add(op: PutOp, run: Run, index: number, order: Placement, result: OpResult): void {
+  add(op: PutOp, run: Run, index: number, order: Placement, result: OpResult, hint: number): void {
     const at = this.count++
     this.ops[at] = op
     this.runs[at] = run
     this.indexes[at] = index
     this.orders[at] = order
     this.results[at] = result
+    this.hints[at] = hint
   }
 }
 

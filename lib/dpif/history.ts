@@ -41,8 +41,9 @@ export class History {
     leastMs: number,
   ): void {
     const table = this.#table
-    const isNew = table.find(id) < 0
-    const at = table.insert(id, PRESENT)
+    const before = table.size
+    const at = table.insert(id)
+    const isNew = table.size > before
     const old = table.word(at, word.bits)
     const home = backend === 'tc' ? IN_TC : 0
     const hasMoved = !isNew && (old & IN_TC) !== home
@@ -130,10 +131,9 @@ const AT_ONCE = 65_536
 /** A dump that tables change under may miss a flow. */
 export const MISSED = 3
 
-const PRESENT = 1
-const IN_TC = 2
-const MEASURED = 4
-const MOVED = 8
+const IN_TC = 1
+const MEASURED = 2
+const MOVED = 4
 const LOOK_SHIFT = 8
 const LOOKS = 0xff
 

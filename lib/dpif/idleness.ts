@@ -25,8 +25,9 @@ export class Idleness {
     const table = this.#table
     const id = page.words(index)
     const packets = Number(BigInt.asIntN(32, page.packets[index] as bigint))
-    const isNew = table.find(id) < 0
-    const at = table.insert(id, PRESENT)
+    const before = table.size
+    const at = table.insert(id)
+    const isNew = table.size > before
     const old = table.word(at, word.bits)
     if (isNew || table.word(at, word.packets) !== packets) {
       table.setWord(at, word.packets, packets)
@@ -38,11 +39,7 @@ export class Idleness {
     if (used > 0 && isNew) table.setWord(at, word.since, used | 0)
     const isIdle = now - since >= idleMs
     const count = isIdle ? Math.min(COUNTS, ((old >>> COUNT_SHIFT) & COUNTS) + 1) : 0
-    table.setWord(
-      at,
-      word.bits,
-      PRESENT | (old & UNNAMED) | (this.#look << LOOK_SHIFT) | (count << COUNT_SHIFT),
-    )
+    table.setWord(at, word.bits, (old & UNNAMED) | (this.#look << LOOK_SHIFT) | (count << COUNT_SHIFT))
     return (old & UNNAMED) === 0 ? count : 0
   }
 
@@ -60,8 +57,7 @@ export class Idleness {
   }
 }
 
-const PRESENT = 1
-const UNNAMED = 2
+const UNNAMED = 1
 const COUNT_SHIFT = 4
 const COUNTS = 0xf
 const LOOK_SHIFT = 8

@@ -116,16 +116,16 @@ export class Intake {
       const run = runs[position] as Run
       const index = indexes[position] as number
       if (run.hasFailed) continue
-      const known = placement.claim(flow)
-      if (known === undefined) {
+      const hint = placement.claim(flow)
+      if (hint < 0) {
         this.#waiting.line(this.#putTask(op, flow, run, index))
         continue
       }
       run.begin()
       try {
-        if (known.length > 0 || this.#isForLater(flow, chunk))
+        if (placement.homesAt(hint).length > 0 || this.#isForLater(flow, chunk))
           this.#add(this.#putTask(op, flow, run, index), chunk)
-        else this.#place(flow, op, run, index, chunk)
+        else this.#place(flow, op, run, index, hint, chunk)
       } catch (bug) {
         this.#waiting.fail(run, index, flow, bug)
       }
@@ -142,7 +142,7 @@ export class Intake {
   }
 
   /** Asks the policy about a new flow, and encodes it for the backend that is tried first. */
-  #place(flow: FlowView, op: PutOp, run: Run, index: number, chunk: Chunk): void {
+  #place(flow: FlowView, op: PutOp, run: Run, index: number, hint: number, chunk: Chunk): void {
     const { context } = this.#engine
     const order = decide(context, flow)
     if ('error' in order) {
@@ -156,7 +156,7 @@ export class Intake {
     // Last of what can fail: what is among the made flows is in the columns too.
     fresh.made.add(flow)
     if (held.length > 0) this.#hold(fresh, held)
-    fresh.add(op, run, index, tried, result)
+    fresh.add(op, run, index, tried, result, hint)
   }
 
   readonly #begin = (choice: Choice, room: number): NewFlows => {

@@ -3,7 +3,7 @@ import type { Backend, DumpedFlow, SweptPage } from '../../types/backend.js'
 import type { FlowId, FlowKey, FlowStats, FlowWords, Ufid } from '../../types/flow.js'
 import type { BackendName, DumpOptions, DumpType, Flow, OpResult } from '../../types/op.js'
 import { DpifError } from '../errors.js'
-import { UfidSet } from '../memory/ufid-set.js'
+import { UfidTable } from '../memory/ufid-table.js'
 import type { Arrivals, Watch } from './arrivals.js'
 import type { PlacementMap } from './placement.js'
 
@@ -31,7 +31,7 @@ export class Merge {
   readonly #parts: MergeParts
   readonly #placement: PlacementMap
   /** Where ids that were seen are noted, for the next look. */
-  #spare: UfidSet | undefined
+  #spare: UfidTable | undefined
 
   constructor(parts: MergeParts) {
     this.#parts = parts
@@ -157,7 +157,7 @@ export class Merge {
     late?: Late<Told>,
   ): AsyncGenerator<Told> {
     await this.#parts.prepare()
-    const seen = this.#spare ?? new UfidSet()
+    const seen = this.#spare ?? new UfidTable()
     this.#spare = undefined
     const problems: unknown[] = []
     try {
@@ -201,7 +201,7 @@ const tooManyMoves = () =>
   )
 
 /** Whether an id was not seen before. The last table needs no remembering: the kernel names each flow of one table once. */
-function firstOf(seen: UfidSet, isLast: boolean): IsFirst {
+function firstOf(seen: UfidTable, isLast: boolean): IsFirst {
   if (!isLast) return (id) => seen.add(id)
   return seen.size === 0 ? () => true : (id) => !seen.has(id)
 }

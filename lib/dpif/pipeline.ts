@@ -99,21 +99,20 @@ export class Pipeline {
 
   /** Sends new flows; those that were refused go on with a plan. */
   async #put(
-    { choice, made, ops, runs, indexes, orders, results, held }: Fresh,
+    { choice, made, ops, runs, indexes, orders, results, hints, held }: Fresh,
     next: Task[],
   ): Promise<void> {
     const { backend } = choice
     const unmade = await made.send()
     const { flows } = made
     const { context } = this.#engine
-    const { placement, devices, backOff, news, events, policy } = context
+    const { devices, backOff, news, events, policy } = context
     events.placed(backend, flows.length - unmade.length)
     const tells = events.tellsPlacements
     const onDevices = devices.any && backend === 'tc'
     const isProbed = backOff.isActive
     const isWanted = news.isWanted
     let refusal = 0
-    placement.fetch(flows)
     for (let position = 0; position < flows.length; position++) {
       const flow = flows[position] as FlowView
       const run = runs[position] as Run
@@ -121,7 +120,8 @@ export class Pipeline {
       if (unmade[refusal]?.index !== position) {
         if (isProbed) backOff.worked(flow)
         const device = onDevices ? devices.of(flow.inPort) : 0
-        this.#waiting.finish(run, index, flow, results[position] as OpResult, backend, device)
+        const hint = hints[position] as number
+        this.#waiting.placed(run, index, flow, results[position] as OpResult, hint, backend, device)
         if (tells) events.tellPlacement(flow, backend, policy.name, orders[position] as Placement)
         if (isWanted) {
           const declined = held?.get(position) ?? []

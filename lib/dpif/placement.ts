@@ -32,7 +32,7 @@ interface Change {
  * Remembers where flows live, and what they counted in copies that are gone. It speeds the common case and is never the judge: where
  * it and a kernel disagree, the kernel is asked.
  *
- * A flow is 20 bytes in a typed array: its id, and one word with a bit for each backend that holds it, one that says that an op on it
+ * A flow is 20 bytes in a table: its id, and one word with a bit for each backend that holds it, one that says that an op on it
  * is under way, and the number of the device it is on, if it is in TC and on one.
  */
 export class PlacementMap {
@@ -60,19 +60,28 @@ export class PlacementMap {
   }
 
   /**
-   * Marks that an op on the flow is under way, and answers what `of` does; undefined when one is already, which has to end first.
+   * Marks that an op on the flow is under way, and answers where the flow is in the table, for {@link homesAt} and {@link release}; -1 when
+   * one is already, which has to end first.
    */
-  claim(id: FlowWords): readonly BackendName[] | undefined {
-    const at = this.#table.insert(id, UNCLAIMED)
+  claim(id: FlowWords): number {
+    const at = this.#table.insert(id)
     const bits = this.#table.word(at, 0)
-    if ((bits & CLAIMED) !== 0) return undefined
+    if ((bits & CLAIMED) !== 0) return -1
     this.#table.setWord(at, 0, bits | CLAIMED)
-    return homesOf(bits)
+    return at
   }
 
-  /** The op has ended; the flow also lives in `backend` now, if one is given, and there on that device, 0 for none. */
-  release(id: FlowWords, backend?: BackendName, device = 0): void {
-    const at = this.#table.find(id)
+  /** What `of` answers of a flow that was claimed just now. */
+  homesAt(at: number): readonly BackendName[] {
+    return homesOf(this.#table.word(at, 0))
+  }
+
+  /**
+   * The op has ended; the flow also lives in `backend` now, if one is given, and there on that device, 0 for none. `hint` is what its claim
+   * answered, where that is known: what has moved since then is looked for.
+   */
+  release(id: FlowWords, backend?: BackendName, device = 0, hint = -1): void {
+    const at = this.#table.isAt(hint, id) ? hint : this.#table.find(id)
     if (at < 0) return
     const bits = this.#table.word(at, 0) & ~CLAIMED
     this.#store(at, backend === undefined ? bits : this.#with(bits, backend, device))
@@ -80,7 +89,7 @@ export class PlacementMap {
 
   /** `device` is that of a flow in TC, 0 for none; left out when nobody knows. */
   add(id: FlowWords, backend: BackendName, device?: number): void {
-    const at = this.#table.insert(id, UNCLAIMED)
+    const at = this.#table.insert(id)
     const bits = this.#table.word(at, 0)
     this.#table.setWord(at, 0, this.#with(bits, backend, device))
   }
@@ -221,7 +230,7 @@ export class PlacementMap {
   }
 
   #store(at: number, bits: number): void {
-    if ((bits & ~UNCLAIMED) === 0) this.#table.remove(at)
+    if (bits === 0) this.#table.remove(at)
     else this.#table.setWord(at, 0, bits)
   }
 }
@@ -229,8 +238,6 @@ export class PlacementMap {
 const bitOf: Readonly<Record<BackendName, number>> = { ovs: 1, tc: 2 }
 /** An op is under way. */
 const CLAIMED = 4
-/** Keeps a new entry from being 0, which the table takes for none. */
-const UNCLAIMED = 8
 /** The device's number is above. */
 const DEVICE_SHIFT = 8
 const LOW_BITS = (1 << DEVICE_SHIFT) - 1

@@ -1,6 +1,6 @@
 import type { ReplaceProgress } from '../../types/dpif.js'
 import type { FlowId } from '../../types/flow.js'
-import { UfidSet } from '../memory/ufid-set.js'
+import { UfidTable } from '../memory/ufid-table.js'
 import type { Turn } from './loop.js'
 import { isPossible, look, type Seen, type Surroundings, worthOf } from './look.js'
 import { isAt, Move } from './move.js'
@@ -14,7 +14,7 @@ const MEASURE_MS = 500
 /** Moves flows to where the policy wants them by now, the fastest first, each once. */
 export class Replacement {
   readonly #parts: Surroundings
-  readonly #tried = new UfidSet()
+  readonly #tried = new UfidTable()
   #queue: readonly FlowId[] = []
   #next = 0
   #looked = 0

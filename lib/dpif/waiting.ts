@@ -26,7 +26,7 @@ export class Waiting {
   /** Claims the flow of an op that was read; false when the op has to stand in line. */
   claim(task: Task): boolean {
     if (task.deletes) this.deletions++
-    if (this.#placement.claim(task.id) === undefined) {
+    if (this.#placement.claim(task.id) < 0) {
       this.#lines.add(task)
       return false
     }
@@ -67,9 +67,28 @@ export class Waiting {
     }
   }
 
-  /** An op has come to its result. The flow lives in `home` now, if one is given, and there on that device. */
-  finish(run: Run, index: number, id: FlowId, result: OpResult, home?: BackendName, device = 0): void {
-    this.#release(id, home, device)
+  /** An op has come to its result. */
+  finish(run: Run, index: number, id: FlowId, result: OpResult): void {
+    this.#placement.release(id)
+    this.#end(run, index, id, result)
+  }
+
+  /** A put has come to its result: the flow lives in `home` now, and there on that device. `hint` is what its claim answered. */
+  placed(
+    run: Run,
+    index: number,
+    id: FlowId,
+    result: OpResult,
+    hint: number,
+    home: BackendName,
+    device: number,
+  ): void {
+    this.#placement.release(id, home, device, hint)
+    this.#end(run, index, id, result)
+  }
+
+  #end(run: Run, index: number, id: FlowId, result: OpResult): void {
+    this.#next(id)
     run.finish(index, result)
     if (run.isHolding) this.#wake(run)
   }
@@ -77,14 +96,16 @@ export class Waiting {
   /** An op of a call that has failed meanwhile never begins. */
   drop(run: Run, index: number, id: FlowId): void {
     run.drop(index)
-    this.#release(id)
+    this.#placement.release(id)
+    this.#next(id)
   }
 
   /** Nobody knows what has become of an op: its call fails. */
   fail(run: Run, index: number, id: FlowId, error: unknown): void {
     // First, so that nothing of this call gets its turn.
     run.fail(index, error)
-    this.#release(id)
+    this.#placement.release(id)
+    this.#next(id)
   }
 
   /** The task asks nothing any more. */
@@ -93,8 +114,7 @@ export class Waiting {
   }
 
   /** The next in line may begin. */
-  #release(id: FlowId, home?: BackendName, device = 0): void {
-    this.#placement.release(id, home, device)
+  #next(id: FlowId): void {
     if (this.#lines.isEmpty) return
     const task = this.#lines.next(id.ufid, (passedOver) => this.end(passedOver))
     if (task === undefined) return

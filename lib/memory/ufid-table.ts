@@ -2,23 +2,22 @@ import type { FlowWords } from '../../types/flow.js'
 import { hash } from './hash.js'
 
 /**
- * A map from 128-bit ids to a few 32-bit words, for a million flows: open addressing over typed arrays, 16 bytes of key and 4 of each
- * word an entry, no object per entry and nothing for the garbage collector to walk. It is cut into shards that grow one at a time, so
- * that no insertion waits for the whole table to be copied.
+ * A map from 128-bit ids to a few 32-bit words each, or to none, for a million ids. The entries lie one behind the other in the order they
+ * came; what is searched are their numbers, four bytes each with a piece of the hash, so that an id that is not there mostly costs one look
+ * at memory that is near, and a new one is written where the last one was. There is no object per entry and nothing for the garbage
+ * collector to walk. It is cut into shards that grow one at a time, so that no insertion waits for the whole table to be copied.
  *
- * An entry is there as long as its first word is not 0. Positions are valid until the next `insert` or `remove`.
+ * Positions are valid until the next `remove` or `clear`.
  */
 export class UfidTable {
-  readonly #stride: number
   readonly #shards: Shard[]
   #size = 0
   /** What {@link fetch} saw last: without it the compiler might leave out the looking. */
   seen = 0
 
-  /** `words` of 32 bits for every id, at least one. */
-  constructor(words: number) {
-    this.#stride = KEY_WORDS + words
-    this.#shards = Array.from({ length: SHARDS }, () => new Shard(this.#stride))
+  /** `words` of 32 bits for every id. */
+  constructor(words = 0) {
+    this.#shards = Array.from({ length: SHARDS }, () => new Shard(KEY_WORDS + words))
   }
 
   /** How many ids are there. */
@@ -26,12 +25,20 @@ export class UfidTable {
     return this.#size
   }
 
+  has(id: FlowWords): boolean {
+    return this.find(id) >= 0
+  }
+
   /** Where the id's words are, or -1. */
   find(id: FlowWords): number {
     const hashed = hash(id.w0, id.w1, id.w2, id.w3)
-    const shard = this.#shards[hashed & SHARD_BITS] as Shard
-    const at = shard.probe(id, hashed)
-    return shard.entries[at] === 0 ? -1 : at * SHARDS + (hashed & SHARD_BITS)
+    const number = (this.#shards[hashed & SHARD_BITS] as Shard).find(id, hashed)
+    return number === 0 ? -1 : number * SHARDS + (hashed & SHARD_BITS)
+  }
+
+  /** Whether the id's words are at a position, which may have come to mean another id's or none. */
+  isAt(position: number, id: FlowWords): boolean {
+    return (this.#shards[position & SHARD_BITS] as Shard).isAt(position >>> SHARD_SHIFT, id)
   }
 
   /**
@@ -43,33 +50,34 @@ export class UfidTable {
     for (let index = from; index < to; index++) {
       const { w0, w1, w2, w3 } = ids[index] as FlowWords
       const hashed = hash(w0, w1, w2, w3)
-      seen |= (this.#shards[hashed & SHARD_BITS] as Shard).first(hashed)
+      seen |= (this.#shards[hashed & SHARD_BITS] as Shard).look(hashed)
     }
     this.seen = seen
   }
 
   word(position: number, index: number): number {
-    const { entries } = this.#shards[position & SHARD_BITS] as Shard
-    return entries[(position >>> SHARD_SHIFT) + index] as number
+    return (this.#shards[position & SHARD_BITS] as Shard).word(position >>> SHARD_SHIFT, index)
   }
 
-  /** The first word of an entry never becomes 0; `remove` does that. */
   setWord(position: number, index: number, value: number): void {
-    const { entries } = this.#shards[position & SHARD_BITS] as Shard
-    entries[(position >>> SHARD_SHIFT) + index] = value
+    ;(this.#shards[position & SHARD_BITS] as Shard).setWord(position >>> SHARD_SHIFT, index, value)
   }
 
-  /** Where the id's words are; they are `first`, then zeros, when it is new. */
-  insert(id: FlowWords, first: number): number {
+  /** Where the id's words are; they are zeros when it is new. */
+  insert(id: FlowWords): number {
     const hashed = hash(id.w0, id.w1, id.w2, id.w3)
     const shard = this.#shards[hashed & SHARD_BITS] as Shard
-    shard.makeRoom()
-    const at = shard.probe(id, hashed)
-    if (shard.entries[at] === 0) {
-      shard.occupy(at, id, first)
-      this.#size++
-    }
-    return at * SHARDS + (hashed & SHARD_BITS)
+    const before = shard.size
+    const number = shard.insert(id, hashed)
+    this.#size += shard.size - before
+    return number * SHARDS + (hashed & SHARD_BITS)
+  }
+
+  /** Notes an id; false when it is there already. */
+  add(id: FlowWords): boolean {
+    const before = this.#size
+    this.insert(id)
+    return this.#size > before
   }
 
   /** Takes the entry at `position` out. */
@@ -81,10 +89,8 @@ export class UfidTable {
 
   /** Calls `visit` with the position of every entry; the table must not change meanwhile. */
   each(visit: (id: FlowWords, position: number) => void): void {
-    for (const [number, { entries }] of this.#shards.entries()) {
-      for (let at = KEY_WORDS; at < entries.length; at += this.#stride) {
-        if (entries[at] !== 0) visit(wordsAt(entries, at - KEY_WORDS), at * SHARDS + number)
-      }
+    for (const [index, shard] of this.#shards.entries()) {
+      for (let number = 1; number <= shard.size; number++) visit(shard.id(number), number * SHARDS + index)
     }
   }
 
@@ -97,96 +103,166 @@ export class UfidTable {
 
 /** A table of its own, of the ids with the same low bits in their hashes. */
 class Shard {
-  entries: Int32Array
   readonly #stride: number
-  #mask: number
-  #size = 0
+  /** By number from 1 on: the id, then its words. Nothing is in the place of number 0. */
+  #entries: Int32Array
+  /** What is searched: numbers, with the tag of their hash below; 0 where there is none. Half of them at most are taken. */
+  #slots: Int32Array
+  #mask = FIRST_SLOTS - 1
+  size = 0
 
   constructor(stride: number) {
     this.#stride = stride
-    this.#mask = FIRST_CAPACITY - 1
-    this.entries = new Int32Array(FIRST_CAPACITY * stride)
+    this.#slots = new Int32Array(FIRST_SLOTS)
+    this.#entries = new Int32Array((FIRST_SLOTS / 2 + 1) * stride)
   }
 
-  /** The position of the id's first word, or of the free one where it would go. */
-  probe({ w0, w1, w2, w3 }: FlowWords, hashed: number): number {
-    const entries = this.entries
-    const stride = this.#stride
+  /** The id's number, or 0. */
+  find(id: FlowWords, hashed: number): number {
+    return (this.#slots[this.#probe(id, hashed)] as number) >>> TAG_BITS
+  }
+
+  /** The slot that has the id's number, or the free one where it would go. */
+  #probe({ w0, w1, w2, w3 }: FlowWords, hashed: number): number {
+    const slots = this.#slots
+    const entries = this.#entries
     const mask = this.#mask
+    const stride = this.#stride
+    const tag = hashed >>> TAG_SHIFT
     for (let slot = (hashed >>> SHARD_SHIFT) & mask; ; slot = (slot + 1) & mask) {
-      const at = slot * stride
-      if (entries[at + KEY_WORDS] === 0) return at + KEY_WORDS
-      if (entries[at] === w0 && entries[at + 1] === w1 && entries[at + 2] === w2 && entries[at + 3] === w3) {
-        return at + KEY_WORDS
-      }
+      const taken = slots[slot] as number
+      if (taken === 0) return slot
+      if ((taken & TAG) !== tag) continue
+      const at = (taken >>> TAG_BITS) * stride
+      if (entries[at] === w0 && entries[at + 1] === w1 && entries[at + 2] === w2 && entries[at + 3] === w3)
+        return slot
     }
   }
 
-  /** What is where {@link probe} begins. */
-  first(hashed: number): number {
-    return this.entries[((hashed >>> SHARD_SHIFT) & this.#mask) * this.#stride] as number
+  isAt(number: number, { w0, w1, w2, w3 }: FlowWords): boolean {
+    const entries = this.#entries
+    const at = number * this.#stride
+    return (
+      number > 0 &&
+      number <= this.size &&
+      entries[at] === w0 &&
+      entries[at + 1] === w1 &&
+      entries[at + 2] === w2 &&
+      entries[at + 3] === w3
+    )
   }
 
-  occupy(at: number, { w0, w1, w2, w3 }: FlowWords, first: number): void {
-    const entries = this.entries
-    entries[at - 4] = w0
-    entries[at - 3] = w1
-    entries[at - 2] = w2
-    entries[at - 1] = w3
-    entries[at] = first
-    this.#size++
+  /** What is where a search begins, and in the entry that is named there. */
+  look(hashed: number): number {
+    const taken = this.#slots[(hashed >>> SHARD_SHIFT) & this.#mask] as number
+    return this.#entries[(taken >>> TAG_BITS) * this.#stride] as number
+  }
+
+  word(number: number, index: number): number {
+    return this.#entries[number * this.#stride + KEY_WORDS + index] as number
+  }
+
+  setWord(number: number, index: number, value: number): void {
+    this.#entries[number * this.#stride + KEY_WORDS + index] = value
+  }
+
+  id(number: number): FlowWords {
+    const entries = this.#entries
+    const at = number * this.#stride
+    return {
+      w0: entries[at] as number,
+      w1: entries[at + 1] as number,
+      w2: entries[at + 2] as number,
+      w3: entries[at + 3] as number,
+    }
+  }
+
+  insert(id: FlowWords, hashed: number): number {
+    if (this.size * 2 > this.#mask) this.#grow()
+    const slot = this.#probe(id, hashed)
+    const known = (this.#slots[slot] as number) >>> TAG_BITS
+    if (known !== 0) return known
+    const number = ++this.size
+    this.#slots[slot] = (number << TAG_BITS) | (hashed >>> TAG_SHIFT)
+    const entries = this.#entries
+    const stride = this.#stride
+    const at = number * stride
+    entries[at] = id.w0
+    entries[at + 1] = id.w1
+    entries[at + 2] = id.w2
+    entries[at + 3] = id.w3
+    for (let word = KEY_WORDS; word < stride; word++) entries[at + word] = 0
+    return number
+  }
+
+  #grow(): void {
+    const slots = new Int32Array(this.#slots.length * 2)
+    const mask = slots.length - 1
+    for (let number = 1; number <= this.size; number++) {
+      const hashed = this.#hashOf(number)
+      let slot = (hashed >>> SHARD_SHIFT) & mask
+      while (slots[slot] !== 0) slot = (slot + 1) & mask
+      slots[slot] = (number << TAG_BITS) | (hashed >>> TAG_SHIFT)
+    }
+    const entries = new Int32Array((slots.length / 2 + 1) * this.#stride)
+    entries.set(this.#entries)
+    this.#slots = slots
+    this.#mask = mask
+    this.#entries = entries
+  }
+
+  /** The last entry takes the place of the one that goes. */
+  remove(number: number): void {
+    this.#free(this.#slotOf(number))
+    const last = this.size--
+    if (number === last) return
+    const stride = this.#stride
+    const slot = this.#slotOf(last)
+    this.#slots[slot] = (number << TAG_BITS) | ((this.#slots[slot] as number) & TAG)
+    this.#entries.copyWithin(number * stride, last * stride, (last + 1) * stride)
+  }
+
+  #slotOf(number: number): number {
+    const mask = this.#mask
+    let slot = this.#home(number)
+    while ((this.#slots[slot] as number) >>> TAG_BITS !== number) slot = (slot + 1) & mask
+    return slot
   }
 
   /** Closes the gap, so that look-ups never walk over graves. */
-  remove(position: number): void {
-    const entries = this.entries
-    const stride = this.#stride
+  #free(slot: number): void {
+    const slots = this.#slots
     const mask = this.#mask
-    let hole = (position - KEY_WORDS) / stride
-    for (let next = (hole + 1) & mask; entries[next * stride + KEY_WORDS] !== 0; next = (next + 1) & mask) {
-      const home = this.#home(entries, next * stride)
-      // An entry moves up unless its home lies behind the hole.
+    let hole = slot
+    for (let next = (hole + 1) & mask; slots[next] !== 0; next = (next + 1) & mask) {
+      const home = this.#home((slots[next] as number) >>> TAG_BITS)
+      // A number moves up unless its home lies behind the hole.
       if (((next - home) & mask) < ((next - hole) & mask)) continue
-      entries.copyWithin(hole * stride, next * stride, (next + 1) * stride)
+      slots[hole] = slots[next] as number
       hole = next
     }
-    entries.fill(0, hole * stride, (hole + 1) * stride)
-    this.#size--
+    slots[hole] = 0
   }
 
   clear(): void {
-    if (this.#size > 0) this.entries.fill(0)
-    this.#size = 0
+    if (this.size > 0) this.#slots.fill(0)
+    this.size = 0
   }
 
-  /** Grows when two thirds are taken. */
-  makeRoom(): void {
-    if (this.#size * 3 < (this.#mask + 1) * 2) return
-    const old = this.entries
-    const stride = this.#stride
-    this.#mask = this.#mask * 2 + 1
-    this.entries = new Int32Array((this.#mask + 1) * stride)
-    for (let at = 0; at < old.length; at += stride) {
-      if (old[at + KEY_WORDS] === 0) continue
-      let slot = this.#home(old, at)
-      while (this.entries[slot * stride + KEY_WORDS] !== 0) slot = (slot + 1) & this.#mask
-      for (let word = 0; word < stride; word++) this.entries[slot * stride + word] = old[at + word] as number
-    }
+  /** The slot a number would have, were the table empty. */
+  #home(number: number): number {
+    return (this.#hashOf(number) >>> SHARD_SHIFT) & this.#mask
   }
 
-  /** The slot the entry at `at` of `entries` would have, were the table empty. */
-  #home(entries: Int32Array, at: number): number {
-    const { w0, w1, w2, w3 } = wordsAt(entries, at)
-    return (hash(w0, w1, w2, w3) >>> SHARD_SHIFT) & this.#mask
-  }
-}
-
-function wordsAt(entries: Int32Array, at: number): FlowWords {
-  return {
-    w0: entries[at] as number,
-    w1: entries[at + 1] as number,
-    w2: entries[at + 2] as number,
-    w3: entries[at + 3] as number,
+  #hashOf(number: number): number {
+    const entries = this.#entries
+    const at = number * this.#stride
+    return hash(
+      entries[at] as number,
+      entries[at + 1] as number,
+      entries[at + 2] as number,
+      entries[at + 3] as number,
+    )
   }
 }
 
@@ -194,4 +270,8 @@ const KEY_WORDS = 4
 const SHARD_SHIFT = 6
 const SHARDS = 1 << SHARD_SHIFT
 const SHARD_BITS = SHARDS - 1
-const FIRST_CAPACITY = 4
+const FIRST_SLOTS = 4
+/** Of a slot: the upper bits of the hash, which say nothing of where its number lies. The number is above, up to a billion in all shards. */
+const TAG_BITS = 8
+const TAG = (1 << TAG_BITS) - 1
+const TAG_SHIFT = 32 - TAG_BITS

@@ -57,7 +57,8 @@ export class Chains {
     this.forget(flow)
     if (targets.length === 0) return
     this.news++
-    const at = this.#byFlow.insert(flow, ifindex)
+    const at = this.#byFlow.insert(flow)
+    this.#byFlow.setWord(at, 0, ifindex)
     targets.slice(0, MAX_TARGETS).forEach((chain, index) => {
       this.#byFlow.setWord(at, 1 + index, chain)
       this.#reached.add(ifindex, chain, 1)

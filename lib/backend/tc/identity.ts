@@ -40,7 +40,7 @@ export class Identities {
   }
 
   has(id: FlowWords): boolean {
-    return this.#byUfid.find(id) >= 0
+    return this.#byUfid.has(id)
   }
 
   get(id: FlowWords): FilterId | undefined {
@@ -57,7 +57,7 @@ export class Identities {
   }
 
   set(id: FlowWords, { ifindex, prio, protocol, handle, chain }: FilterId): void {
-    const at = this.#byUfid.insert(id, ifindex)
+    const at = this.#byUfid.insert(id)
     this.#byUfid.setWord(at, 0, ifindex)
     this.#byUfid.setWord(at, 1, (prio << 16) | protocol)
     this.#byUfid.setWord(at, 2, handle)
