@@ -11,6 +11,7 @@ import type { Options, Question } from './options.js'
 import type { Progress } from './progress.js'
 import { type CurvePoint, type Observed, type Result, SCHEMA, type Stage } from './result.js'
 import { checkLanes, nativeSetup, nullSetup, type Setup } from './setup.js'
+import { renew } from './renew.js'
 import { type Spec, specs } from './spelling.js'
 import { opStages, prime, putStages } from './stages.js'
 
@@ -29,6 +30,8 @@ export interface Write {
 const SEGMENTS = 20
 /** Ops that are asked one at a time. */
 const SINGLES = 500
+/** Flows that are made at once. */
+const PIECE = 1024
 const ONE_AT_A_TIME = { batch: 1, depth: 1 }
 const LOOP_RESOLUTION_MS = 5
 
@@ -61,7 +64,7 @@ class Writes {
   readonly #notes: string[] = []
   readonly #programs = new Map<'put' | 'own', Baseline>()
   readonly #protocol: 'generic' | 'route'
-  #cache: { readonly op: Write['op']; readonly from: number; readonly ops: readonly Op[] } | undefined
+  #cache: { readonly op: Write['op']; readonly from: number; readonly ops: Op[] } | undefined
 
   constructor(write: Write, options: Options, setup: Setup, progress: Progress) {
     this.#write = write
@@ -198,14 +201,29 @@ class Writes {
     return drive(dpif, this.#options.flows, make, this.#options, this.#errors, watchers)
   }
 
-  /** The ops of one segment are kept, so that those for a table of one segment are made once. */
+  /**
+   * The ops of one segment are kept, so that those for a table of one segment are made once, and those of a larger one are made of the
+   * objects of the segment before.
+   */
   async #ops(op: Write['op'], from: number, to: number): Promise<readonly Op[]> {
-    if (this.#cache?.op !== op || this.#cache.from !== from || this.#cache.ops.length !== to - from) {
-      this.#cache = undefined
-      const flows = await specs(this.#options, { from, to }, this.#setup.ends)
-      this.#cache = { op, from, ops: flows.map(op) }
+    const kept = this.#cache
+    const fits = kept?.op === op && kept.ops.length === to - from
+    if (fits && kept.from === from) return kept.ops
+    const isOwn = !this.#options.shared
+    // First, so that what is left of the old ones is not in the way of the new ones.
+    if (!fits || !isOwn) this.#cache = undefined
+    const ops = fits && isOwn ? kept.ops : []
+    // Piece by piece, since what only serves to renew is to die young.
+    for (let at = from; at < to; at += PIECE) {
+      const piece = await specs(this.#options, { from: at, to: Math.min(to, at + PIECE) }, this.#setup.ends)
+      for (const [index, flow] of piece.entries()) {
+        const old = ops[at - from + index]
+        if (old === undefined) ops.push(op(flow))
+        else renew(old, op(flow))
+      }
     }
-    return this.#cache.ops
+    this.#cache = { op, from, ops }
+    return ops
   }
 
   async #limitTurn() {
