@@ -77,7 +77,7 @@ export interface Observed {
   /** None was: JavaScript that nothing overlapped. */
   readonly aloneNs: number
   readonly exchanges: number
-  /** How late the event loop was, in milliseconds. */
+  /** How late the event loop was, in milliseconds; of a turn in parts, in the worst of them. */
   readonly loopDelayMs: { readonly p50: number; readonly p99: number; readonly max: number }
 }
 

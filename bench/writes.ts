@@ -1,4 +1,3 @@
-import { monitorEventLoopDelay } from 'node:perf_hooks'
 import path from 'node:path'
 import type { Dpif, Op } from '../lib/index.js'
 import { Baseline, compiled } from './baseline.js'
@@ -6,12 +5,13 @@ import { besides } from './beside.js'
 import { drive, type Errors, type MakeOps, segmentsOf, type Turn, type Watchers } from './drive.js'
 import { environment } from './environment.js'
 import { Latencies } from './histogram.js'
+import { LoopDelay } from './loop-delay.js'
 import { calm, ratios, summarize, warmUps } from './measure.js'
 import type { Options, Question } from './options.js'
 import type { Progress } from './progress.js'
 import { type CurvePoint, type Observed, type Result, SCHEMA, type Stage } from './result.js'
 import { checkLanes, nativeSetup, nullSetup, type Setup } from './setup.js'
-import { renew } from './renew.js'
+import { keep, renew } from './renew.js'
 import { type Spec, specs } from './spelling.js'
 import { opStages, prime, putStages } from './stages.js'
 
@@ -33,7 +33,6 @@ const SINGLES = 500
 /** Flows that are made at once. */
 const PIECE = 1024
 const ONE_AT_A_TIME = { batch: 1, depth: 1 }
-const LOOP_RESOLUTION_MS = 5
 
 export async function measureWrites(write: Write, options: Options, progress: Progress): Promise<Result> {
   checkLanes(options)
@@ -218,7 +217,7 @@ class Writes {
       const piece = await specs(this.#options, { from: at, to: Math.min(to, at + PIECE) }, this.#setup.ends)
       for (const [index, flow] of piece.entries()) {
         const old = ops[at - from + index]
-        if (old === undefined) ops.push(op(flow))
+        if (old === undefined) ops.push(isOwn ? keep(op(flow)) : op(flow))
         else renew(old, op(flow))
       }
     }
@@ -240,19 +239,18 @@ class Writes {
   /** Clocks on everything: too many for a turn that counts. */
   async #watchedTurn(): Promise<{ observed: Observed; inHw: number | undefined; op: Latencies }> {
     const dpif = await this.#prepare()
-    const delay = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS })
+    const delay = new LoopDelay()
     let ns = 0
     const { busyNs, exchanges } = await this.#setup.transport.timing(async () => {
       ns = (await this.#turn(dpif, { watch: delay })).ns
     })
-    const late = (value: number) => Math.max(0, value / 1e6 - LOOP_RESOLUTION_MS)
     const { flows } = this.#options
     const observed = {
       ns: ns / flows,
       exchangeNs: busyNs / flows,
       aloneNs: Math.max(0, ns - busyNs) / flows,
       exchanges,
-      loopDelayMs: { p50: late(delay.percentile(50)), p99: late(delay.percentile(99)), max: late(delay.max) },
+      loopDelayMs: delay.ms,
     }
     const inHw = this.#write.question === 'deletion' ? undefined : await this.#inHw(dpif)
     return { observed, inHw, op: await this.#singles() }

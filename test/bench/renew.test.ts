@@ -1,5 +1,5 @@
 import t from 'tap'
-import { renew } from '../../bench/renew.js'
+import { keep, renew } from '../../bench/renew.js'
 import { specs } from '../../bench/spelling.js'
 
 const ends = { inPorts: [1, 2], outPort: 3 }
@@ -8,7 +8,11 @@ t.test('flows of one part of a run become those of another, and stay the objects
   for (const profile of ['l2', '5tuple', 'encap', 'rewrite', 'ct'] as const) {
     for (const spelling of ['typed', 'raw', 'text'] as const) {
       const options = { profile, spelling, masks: 7, shared: false }
-      const kept = await specs(options, { from: 0, to: 9 }, ends)
+      const first = await specs(options, { from: 0, to: 9 }, ends)
+      const kept = first.map(keep)
+      t.strictSame(kept, first)
+      const isCopied = kept.every(({ actions }, index) => actions !== first[index]?.actions)
+      t.equal(isCopied, spelling === 'typed')
       const fresh = await specs(options, { from: 1000, to: 1009 }, ends)
       const objects = kept.map(({ key, actions }) => ({ key, actions }))
       for (const [index, flow] of kept.entries()) renew(flow, fresh[index] as (typeof fresh)[number])
