@@ -205,24 +205,29 @@ class Writes {
    * objects of the segment before.
    */
   async #ops(op: Write['op'], from: number, to: number): Promise<readonly Op[]> {
-    const kept = this.#cache
-    const fits = kept?.op === op && kept.ops.length === to - from
-    if (fits && kept.from === from) return kept.ops
-    const isOwn = !this.#options.shared
-    // First, so that what is left of the old ones is not in the way of the new ones.
-    if (!fits || !isOwn) this.#cache = undefined
-    const ops = fits && isOwn ? kept.ops : []
-    // Piece by piece, since what only serves to renew is to die young.
-    for (let at = from; at < to; at += PIECE) {
-      const piece = await specs(this.#options, { from: at, to: Math.min(to, at + PIECE) }, this.#setup.ends)
-      for (const [index, flow] of piece.entries()) {
+    if (this.#cache?.op === op && this.#cache.from === from && this.#cache.ops.length === to - from)
+      return this.#cache.ops
+    const ops = this.#takeOps(op, to - from)
+    const { shared } = this.#options
+    // Piece by piece, since what only serves to renew is to die young; but masks are shared within a piece.
+    const piece = shared ? to - from : PIECE
+    for (let at = from; at < to; at += piece) {
+      const flows = await specs(this.#options, { from: at, to: Math.min(to, at + piece) }, this.#setup.ends)
+      for (const [index, flow] of flows.entries()) {
         const old = ops[at - from + index]
-        if (old === undefined) ops.push(isOwn ? keep(op(flow)) : op(flow))
-        else renew(old, op(flow))
+        if (old !== undefined) renew(old, op(flow))
+        else ops.push(shared ? op(flow) : keep(op(flow)))
       }
     }
     this.#cache = { op, from, ops }
     return ops
+  }
+
+  /** The ops that were kept, to be renewed, or an empty list. Those that cannot serve are dropped before the new ones are made. */
+  #takeOps(op: Write['op'], count: number): Op[] {
+    const kept = this.#cache
+    this.#cache = undefined
+    return kept?.op === op && kept.ops.length === count && !this.#options.shared ? kept.ops : []
   }
 
   async #limitTurn() {

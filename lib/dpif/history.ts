@@ -17,7 +17,7 @@ const word = {
 
 /**
  * How busy flows are, look by look: what they had counted, when that was, the rates in between, and how long they have been where they
- * are. 48 bytes a flow in typed arrays, for a million of them.
+ * are. 48 bytes a flow in a table, for a million of them.
  */
 export class History {
   readonly #table = new UfidTable(Object.keys(word).length)

@@ -7,7 +7,7 @@ const word = { bits: 0, packets: 1, since: 2 } as const
 
 /**
  * Which flows no packet hits, look by look, by their counters alone: what a backend says of the time of the last packet is taken where
- * it says it, and not needed. 28 bytes a flow in typed arrays.
+ * it says it, and not needed. 28 bytes a flow in a table.
  */
 export class Idleness {
   readonly #table = new UfidTable(Object.keys(word).length)

@@ -2,9 +2,9 @@ import type { FlowWords } from '../../types/flow.js'
 import { hash } from './hash.js'
 
 /**
- * A map from 128-bit ids to a few 32-bit words each, or to none, for a million ids. The entries lie one behind the other in the order they
- * came; what is searched are their numbers, four bytes each with a piece of the hash, so that an id that is not there mostly costs one look
- * at memory that is near, and a new one is written where the last one was. There is no object per entry and nothing for the garbage
+ * A map from 128-bit ids to a few 32-bit words each, or to none, for a million ids. New entries are written one behind the other; what is
+ * searched are their numbers, four bytes each with a piece of the hash, so that an id that is not there mostly costs one look
+ * at memory that is near, and writing it another one beside the last. There is no object per entry and nothing for the garbage
  * collector to walk. It is cut into shards that grow one at a time, so that no insertion waits for the whole table to be copied.
  *
  * Positions are valid until the next `remove` or `clear`.
@@ -114,7 +114,7 @@ class Shard {
   constructor(stride: number) {
     this.#stride = stride
     this.#slots = new Int32Array(FIRST_SLOTS)
-    this.#entries = new Int32Array((FIRST_SLOTS / 2 + 1) * stride)
+    this.#entries = new Int32Array(FIRST_SLOTS * stride)
   }
 
   /** The id's number, or 0. */
@@ -155,6 +155,8 @@ class Shard {
   /** What is where a search begins, and in the entry that is named there. */
   look(hashed: number): number {
     const taken = this.#slots[(hashed >>> SHARD_SHIFT) & this.#mask] as number
+    // Another id's entry is not looked at by who searches.
+    if ((taken & TAG) !== hashed >>> TAG_SHIFT) return 0
     return this.#entries[(taken >>> TAG_BITS) * this.#stride] as number
   }
 
@@ -182,7 +184,9 @@ class Shard {
     const slot = this.#probe(id, hashed)
     const known = (this.#slots[slot] as number) >>> TAG_BITS
     if (known !== 0) return known
-    const number = ++this.size
+    const number = this.size + 1
+    if (number * this.#stride === this.#entries.length) this.#extend()
+    this.size = number
     this.#slots[slot] = (number << TAG_BITS) | (hashed >>> TAG_SHIFT)
     const entries = this.#entries
     const stride = this.#stride
@@ -204,10 +208,15 @@ class Shard {
       while (slots[slot] !== 0) slot = (slot + 1) & mask
       slots[slot] = (number << TAG_BITS) | (hashed >>> TAG_SHIFT)
     }
-    const entries = new Int32Array((slots.length / 2 + 1) * this.#stride)
-    entries.set(this.#entries)
     this.#slots = slots
     this.#mask = mask
+  }
+
+  /** Makes room for half as many entries again: they take more memory than their numbers. */
+  #extend(): void {
+    const rows = this.#entries.length / this.#stride
+    const entries = new Int32Array((rows + (rows >> 1)) * this.#stride)
+    entries.set(this.#entries)
     this.#entries = entries
   }
 
@@ -271,7 +280,7 @@ const SHARD_SHIFT = 6
 const SHARDS = 1 << SHARD_SHIFT
 const SHARD_BITS = SHARDS - 1
 const FIRST_SLOTS = 4
-/** Of a slot: the upper bits of the hash, which say nothing of where its number lies. The number is above, up to a billion in all shards. */
+/** Of a slot: the upper bits of the hash, which have no part in where its number lies below eight million. The number is above. */
 const TAG_BITS = 8
 const TAG = (1 << TAG_BITS) - 1
 const TAG_SHIFT = 32 - TAG_BITS

@@ -25,7 +25,7 @@ export interface FilterId {
 export class Identities {
   /** Who sends packets to which chain. */
   readonly chains = new Chains()
-  // Four words a flow: ifindex, which is never 0; priority and protocol; handle; chain.
+  // Four words a flow: ifindex; priority and protocol; handle; chain.
   readonly #byUfid = new UfidTable(4)
   /** What a port's priorities are taken by, ours and foreign: `undefined` protocol for another classifier. */
   readonly #priorities = new Map<number, Map<number, number | undefined>>()
