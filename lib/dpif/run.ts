@@ -12,8 +12,10 @@ export class Run {
   read = 0
   /** `dropped` stands for an op that was begun and will have no result. */
   readonly #results: (OpResult | typeof dropped)[]
-  #resolve: (results: OpResult[]) => void = () => {}
-  #reject: (error: unknown) => void = () => {}
+  // Without a function that does nothing to begin with: one that is assigned to a property is old from its birth (V8's parser wants it so),
+  // and keeps the run, with its results, until everything is collected.
+  #resolve!: (results: OpResult[]) => void
+  #reject!: (error: unknown) => void
   #settled = 0
   #underWay = 0
   #failure: { readonly error: unknown } | undefined

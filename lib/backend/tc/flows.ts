@@ -15,6 +15,7 @@ import { Writer } from '../../netlink/writer.js'
 import { inputFailure } from '../../ovs/view.js'
 import { types } from '../../tc/message.js'
 import type { CounterColumns } from '../../memory/counters.js'
+import { UnderWay } from '../../memory/under-way.js'
 import { inSlices, throwFirst } from '../failure.js'
 import { idOf } from '../op.js'
 import { Writers } from '../writers.js'
@@ -55,7 +56,7 @@ export class TcBackend implements Backend {
   readonly #lanes: number
   readonly #features: Features
   /** The batches on their way, and what is made of their answers. */
-  readonly #underWay = new Set<Promise<unknown>>()
+  readonly #underWay = new UnderWay()
   readonly #polices: Polices | undefined
   /** What new flows are put with. */
   readonly #filing: Filing
@@ -150,7 +151,7 @@ export class TcBackend implements Backend {
     const ifindex = this.#features.question
     if (ifindex !== undefined) await this.#probe(ifindex)
     for (const ifindex of this.#creation.questions) await this.#learnChains(ifindex)
-    await Promise.allSettled([...this.#underWay])
+    await this.#underWay.ended()
   }
 
   async #probe(ifindex: number): Promise<void> {
@@ -176,13 +177,9 @@ export class TcBackend implements Backend {
   }
 
   /** Remembers what is under way until it is over. */
-  async #track<T>(work: Promise<T>): Promise<T> {
+  #track<T>(work: Promise<T>): Promise<T> {
     this.#underWay.add(work)
-    try {
-      return await work
-    } finally {
-      this.#underWay.delete(work)
-    }
+    return work
   }
 
   /**
