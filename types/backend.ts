@@ -51,6 +51,8 @@ export interface Unmade {
 
 /** New flows on their way into a backend, all with one choice. */
 export interface NewFlows {
+  /** How long the kernel takes for one of them, as flows of openvswitch's table go: fewer are sent at a time where it takes longer. */
+  readonly weight: number
   /** What was added, in order. */
   readonly flows: readonly FlowView[]
   /** Some of these may be added next: whatever memory that takes is asked for at once. Changes nothing. */

@@ -124,11 +124,16 @@ export class Chunk {
   deletions = 0
   /** Whether one of the tasks has to do with a port nobody has heard of. */
   namesUnknownPort = false
-  readonly #room: number
+  /** How much more goes in, counted in puts of weight 1. */
+  room: number
+  readonly #most: number
+  readonly #all: number
 
-  /** Room for so many puts. */
-  constructor(room: number) {
-    this.#room = room
+  /** At most so many puts will come. */
+  constructor(most: number, room: number) {
+    this.#most = most
+    this.#all = room
+    this.room = room
   }
 
   /** The group of the new flows with that choice; `begin` makes their list where there is none. */
@@ -137,7 +142,8 @@ export class Chunk {
       const group = this.fresh[index] as Fresh
       if (isSame(group.choice, choice)) return group
     }
-    const group = new Fresh(choice, begin(choice, this.#room), this.#room)
+    const made = begin(choice, this.#most)
+    const group = new Fresh(choice, made, Math.min(this.#most, Math.ceil(this.#all / made.weight)))
     this.fresh.push(group)
     return group
   }

@@ -9,7 +9,7 @@ import { decide, planDel, planGet, planPut, requestOf } from './plan.js'
 import type { Run, Work } from './run.js'
 import type { Waiting } from './waiting.js'
 
-/** Typed or raw puts in a chunk: some milliseconds of work. Each chunk costs a few system calls and switches between threads. */
+/** Typed or raw puts of weight 1 in a chunk: some milliseconds of work. Each chunk costs a few system calls and switches between threads. */
 const CHUNK = 2048
 /** Reading text takes so many times longer. */
 const TEXT = 8
@@ -47,7 +47,7 @@ export class Intake {
 
   /** What can begin now. Undefined when all that is left has to wait. */
   take(): Chunk | undefined {
-    const chunk = new Chunk(this.unread)
+    const chunk = new Chunk(this.unread, CHUNK)
     for (const task of this.#waiting.takeTasks()) this.#add(task, chunk)
     const hasRead = this.#fill(chunk)
     this.#takeStrip(chunk)
@@ -56,17 +56,20 @@ export class Intake {
   }
 
   #fill(chunk: Chunk): boolean {
-    const all = CHUNK - chunk.tasks.length
-    let room = all
-    for (let run = this.#runs[0]; run !== undefined && room > 0; run = this.#runs[0]) {
-      while (!run.isRead && !run.hasFailed && room > 0) {
+    let hasRead = false
+    chunk.room -= chunk.tasks.length
+    for (let run = this.#runs[0]; run !== undefined && chunk.room > 0; run = this.#runs[0]) {
+      while (!run.isRead && !run.hasFailed && chunk.room > 0) {
         // It may want the match of a flow whose deletion is not even asked for.
-        if (this.#waiting.deletions > chunk.deletions && isPut(run.ops[run.read])) return room < all
-        room -= this.#read(run, run.read++, chunk)
+        if (this.#waiting.deletions > chunk.deletions && isPut(run.ops[run.read])) return hasRead
+        // First, since what is placed meanwhile takes room too.
+        const taken = this.#read(run, run.read++, chunk)
+        chunk.room -= taken
+        hasRead = true
       }
       if (run.isRead || run.hasFailed) this.#runs.shift()
     }
-    return room < all
+    return hasRead
   }
 
   /** Reads one op, and answers how much room it takes. What cannot be read fails alone. */
@@ -157,6 +160,8 @@ export class Intake {
     fresh.made.add(flow)
     if (held.length > 0) this.#hold(fresh, held)
     fresh.add(op, run, index, tried, result, hint)
+    // What it takes to be read is counted by who reads.
+    chunk.room -= fresh.made.weight - 1
   }
 
   readonly #begin = (choice: Choice, room: number): NewFlows => {

@@ -19,9 +19,9 @@ t.test('flows with the same choice form one group, whichever object says it', as
   const begin = (choice: Choice, room: number): NewFlows => {
     t.equal(room, 16)
     begun.push(choice)
-    return {} as NewFlows
+    return { weight: 1 } as NewFlows
   }
-  const chunk = new Chunk(16)
+  const chunk = new Chunk(16, 64)
   const choices: readonly Choice[] = [
     { backend: 'ovs' },
     { backend: 'tc' },

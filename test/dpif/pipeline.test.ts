@@ -265,6 +265,7 @@ function putting({
   look = () => {},
   send = async () => {},
   learn = async () => {},
+  weight = 1,
 }: Partial<Putting> = {}) {
   const sent: string[][] = []
   const asked: string[] = []
@@ -272,6 +273,7 @@ function putting({
     newFlows: () => {
       const flows: FlowId[] = []
       return {
+        weight,
         flows,
         add: (flow: FlowId) => {
           add(flow)
@@ -317,6 +319,7 @@ interface Putting {
   look(flow: FlowId): void
   send(): Promise<void>
   learn(): Promise<void>
+  readonly weight: number
 }
 
 const puts = (count: number, first = 0): Op[] =>
@@ -337,6 +340,23 @@ t.test(
     )
   },
 )
+
+t.test('fewer flows are sent at a time where the kernel takes longer for one', async (t) => {
+  // None of them names a strange port.
+  const ops = puts(6000).filter((_, n) => n % 10 !== 9)
+  const largest = async (weight: number): Promise<number> => {
+    const { pipeline, sent } = putting({ weight })
+    await pipeline.run(ops)
+    t.equal(sent.flat().length, ops.length)
+    return Math.max(...sent.map(({ length }) => length))
+  }
+  const [light, heavy] = [await largest(1), await largest(4)]
+  t.ok(light > 1000)
+  t.ok(
+    heavy >= light / 4 && heavy < light / 3,
+    `${heavy} of them, and ${light} of those that weigh a quarter`,
+  )
+})
 
 t.test('when the ports cannot be learned, the call is told after all that was sent has ended', async (t) => {
   let ended = false
