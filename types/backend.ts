@@ -51,8 +51,6 @@ export interface Unmade {
 
 /** New flows on their way into a backend, all with one choice. */
 export interface NewFlows {
-  /** How long the kernel takes for one of them, as flows of openvswitch's table go: fewer are sent at a time where it takes longer. */
-  readonly weight: number
   /** What was added, in order. */
   readonly flows: readonly FlowView[]
   /** Some of these may be added next: whatever memory that takes is asked for at once. Changes nothing. */
@@ -105,6 +103,11 @@ export interface BackendResult {
 /** A place where flows can live: openvswitch's table, or TC flower on the ports. */
 export interface Backend {
   readonly name: BackendName
+  /**
+   * For how many new flows of openvswitch's table the kernel takes as long as for one of these, 1 at least: the fewer are sent at a time, and
+   * whoever waits for the processor waits no longer.
+   */
+  readonly weight: number
   /**
    * Carries out `ops` and answers one result for each, in order. What is done to different flows may be done side by side; whoever
    * asks sees to it that no two ops under way are on one flow. A refusal is a result; rejects only when the transport fails.

@@ -1,4 +1,4 @@
-import type { FlowView, NewFlows } from '../../types/backend.js'
+import type { Backend, FlowView, NewFlows } from '../../types/backend.js'
 import type { FlowId, Ufid } from '../../types/flow.js'
 import type { BackendName, ExecuteOp, OpResult, PutOp, Refusal } from '../../types/op.js'
 import type { Choice, Placement } from '../../types/policy.js'
@@ -52,6 +52,8 @@ export class Fresh {
   readonly choice: Choice
   /** The flows, as their backend has them. */
   readonly made: NewFlows
+  /** How much of the chunk's room one takes. */
+  readonly weight: number
   /** What they came from. */
   readonly ops: PutOp[]
   readonly runs: Run[]
@@ -67,9 +69,10 @@ export class Fresh {
   count = 0
 
   /** Room for so many. */
-  constructor(choice: Choice, made: NewFlows, room: number) {
+  constructor(choice: Choice, made: NewFlows, room: number, weight: number) {
     this.choice = choice
     this.made = made
+    this.weight = weight
     this.ops = new Array(room)
     this.runs = new Array(room)
     this.indexes = new Array(room)
@@ -124,30 +127,36 @@ export class Chunk {
   deletions = 0
   /** Whether one of the tasks has to do with a port nobody has heard of. */
   namesUnknownPort = false
-  /** How much more goes in, counted in puts of weight 1. */
+  /** How much more goes in, counted in flows of weight 1; less than nothing where the last strip took more than there was. */
   room: number
-  readonly #most: number
-  readonly #all: number
+  readonly #puts: number
+  readonly #capacity: number
 
-  /** At most so many puts will come. */
-  constructor(most: number, room: number) {
-    this.#most = most
-    this.#all = room
-    this.room = room
+  /** There are so many puts to come at most, and room for `capacity` flows of weight 1. */
+  constructor(puts: number, capacity: number) {
+    this.#puts = puts
+    this.#capacity = capacity
+    this.room = capacity
   }
 
-  /** The group of the new flows with that choice; `begin` makes their list where there is none. */
-  freshFor(choice: Choice, begin: (choice: Choice, room: number) => NewFlows): Fresh {
+  /** The group of the new flows with that choice, whose backend begins a list where there is none. */
+  freshFor(choice: Choice, backends: ReadonlyMap<BackendName, NewFlowsMaker>): Fresh {
     for (let index = 0; index < this.fresh.length; index++) {
       const group = this.fresh[index] as Fresh
       if (isSame(group.choice, choice)) return group
     }
-    const made = begin(choice, this.#most)
-    const group = new Fresh(choice, made, Math.min(this.#most, Math.ceil(this.#all / made.weight)))
+    const backend = backends.get(choice.backend) as NewFlowsMaker
+    const { weight } = backend
+    // A strip is placed as a whole, however little room was left.
+    const room = Math.min(this.#puts, Math.ceil(this.#capacity / weight) + STRIP)
+    const group = new Fresh(choice, backend.newFlows(choice, room), room, weight)
     this.fresh.push(group)
     return group
   }
 }
+
+/** What a chunk knows of a backend. */
+type NewFlowsMaker = Pick<Backend, 'weight' | 'newFlows'>
 
 const isSame = (a: Choice, b: Choice): boolean => a === b || (a.backend === b.backend && a.skip === b.skip)
 

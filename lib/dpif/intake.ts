@@ -1,4 +1,4 @@
-import type { Backend, FlowView, NewFlows } from '../../types/backend.js'
+import type { FlowView } from '../../types/backend.js'
 import type { BackendName, DelOp, GetOp, OpResult, PutMode, PutOp, Refusal } from '../../types/op.js'
 import type { Choice, Placement, RemovalCause } from '../../types/policy.js'
 import { Chunk, type Fresh, Success, type Task } from './chunk.js'
@@ -35,7 +35,7 @@ export class Intake {
     this.#runs.push(run)
   }
 
-  /** How many ops wait to be read, as far as a chunk has room. */
+  /** How many ops wait to be read, as far as one chunk could take them. */
   get unread(): number {
     let count = 0
     for (const run of this.#runs) {
@@ -154,18 +154,14 @@ export class Intake {
     }
     const held = context.backOff.isActive ? this.#held(flow, order) : nothing
     const tried = held.length === 0 ? order : { ...order, choices: order.choices.slice(held.length) }
-    const fresh = chunk.freshFor(tried.choices[0] as Choice, this.#begin)
+    const fresh = chunk.freshFor(tried.choices[0] as Choice, this.#engine.backends)
     const result = resultOf(flow, fresh.choice.backend, op, held)
     // Last of what can fail: what is among the made flows is in the columns too.
     fresh.made.add(flow)
     if (held.length > 0) this.#hold(fresh, held)
     fresh.add(op, run, index, tried, result, hint)
     // What it takes to be read is counted by who reads.
-    chunk.room -= fresh.made.weight - 1
-  }
-
-  readonly #begin = (choice: Choice, room: number): NewFlows => {
-    return (this.#engine.backends.get(choice.backend) as Backend).newFlows(choice, room)
+    chunk.room -= fresh.weight - 1
   }
 
   /** What is said against the choices at the front that are not tried for now; one is left in any case. */

@@ -26,6 +26,6 @@ export class Order {
 
   /** Resolves when all that is under way has ended, well or not. */
   quiet(): Promise<unknown> {
-    return Promise.all([this.#alone, this.#together.ended()])
+    return Promise.all([this.#alone, this.#together.allEnded()])
   }
 }

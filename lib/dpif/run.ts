@@ -12,8 +12,8 @@ export class Run {
   read = 0
   /** `dropped` stands for an op that was begun and will have no result. */
   readonly #results: (OpResult | typeof dropped)[]
-  // Without a function that does nothing to begin with: one that is assigned to a property is old from its birth (V8's parser wants it so),
-  // and keeps the run, with its results, until everything is collected.
+  // Not a function that does nothing to begin with: V8 makes one that is written where it is assigned to a property old from its birth, and
+  // that is what tsc makes of a field's first value. It would keep the run, with its results, until everything is collected.
   #resolve!: (results: OpResult[]) => void
   #reject!: (error: unknown) => void
   #settled = 0

@@ -14,7 +14,7 @@ export class UnderWay {
   }
 
   /** Resolves when all that is under way now has ended, well or not; what begins meanwhile is not waited for. */
-  ended(): Promise<void> {
+  allEnded(): Promise<void> {
     const ended = this.#group.ended()
     this.#group = new Group()
     this.#before = this.#before.then(() => ended)

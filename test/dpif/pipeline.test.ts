@@ -270,10 +270,10 @@ function putting({
   const sent: string[][] = []
   const asked: string[] = []
   const backend = {
+    weight,
     newFlows: () => {
       const flows: FlowId[] = []
       return {
-        weight,
         flows,
         add: (flow: FlowId) => {
           add(flow)

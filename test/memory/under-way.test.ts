@@ -23,7 +23,7 @@ async function hasEnded(promise: Promise<void>): Promise<boolean> {
 }
 
 t.test('nothing under way has ended', async (t) => {
-  t.ok(await hasEnded(new UnderWay().ended()))
+  t.ok(await hasEnded(new UnderWay().allEnded()))
 })
 
 t.test('all that is under way is waited for, whether it ends well or not', async (t) => {
@@ -31,7 +31,7 @@ t.test('all that is under way is waited for, whether it ends well or not', async
   const [first, second] = [work(), work()]
   underWay.add(first.promise)
   underWay.add(second.promise)
-  const ended = underWay.ended()
+  const ended = underWay.allEnded()
   second.fail(new Error('did not work'))
   t.notOk(await hasEnded(ended))
   first.end()
@@ -42,9 +42,9 @@ t.test('what begins after somebody asked is not waited for, but by who asks next
   const underWay = new UnderWay()
   const [early, late] = [work(), work()]
   underWay.add(early.promise)
-  const first = underWay.ended()
+  const first = underWay.allEnded()
   underWay.add(late.promise)
-  const second = underWay.ended()
+  const second = underWay.allEnded()
   early.end()
   t.ok(await hasEnded(first))
   t.notOk(await hasEnded(second))
@@ -56,9 +56,9 @@ t.test('who asks later waits for what began before an earlier question, too', as
   const underWay = new UnderWay()
   const [early, late] = [work(), work()]
   underWay.add(early.promise)
-  const first = underWay.ended()
+  const first = underWay.allEnded()
   underWay.add(late.promise)
-  const second = underWay.ended()
+  const second = underWay.allEnded()
   late.end()
   t.notOk(await hasEnded(second), 'the early one is still under way')
   early.end()
@@ -72,6 +72,6 @@ t.test('what has ended long before is not waited for', async (t) => {
   underWay.add(only.promise)
   only.end()
   await new Promise(setImmediate)
-  t.ok(await hasEnded(underWay.ended()))
-  t.ok(await hasEnded(underWay.ended()))
+  t.ok(await hasEnded(underWay.allEnded()))
+  t.ok(await hasEnded(underWay.allEnded()))
 })

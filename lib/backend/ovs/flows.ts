@@ -37,6 +37,7 @@ import { sweepFlows } from './sweep.js'
  */
 export class OvsBackend implements Backend {
   readonly name = 'ovs'
+  readonly weight = 1
   readonly #transport: Transport
   readonly #id: FamilyId
   readonly #dpIfindex: number

@@ -21,7 +21,6 @@ export interface Sending {
 
 /** New flows for openvswitch's table: a message each, all of them one exchange. */
 export class NewOvsFlows implements NewFlows {
-  readonly weight = 1
   readonly flows: FlowView[]
   readonly #sending: Sending
   readonly #writer: Writer

@@ -44,6 +44,8 @@ import { type Abilities, portObjection } from './action/index.js'
  */
 export class TcBackend implements Backend {
   readonly name = 'tc'
+  /** By the C program of the benchmark, Linux 6.1 in user mode: 6 to 9 us for a filter that skips hardware, 2.4 to 4 for a flow. */
+  readonly weight = 2
   readonly #transport: Transport
   readonly #identities = new Identities()
   readonly #qdiscs = new Qdiscs()
@@ -151,7 +153,7 @@ export class TcBackend implements Backend {
     const ifindex = this.#features.question
     if (ifindex !== undefined) await this.#probe(ifindex)
     for (const ifindex of this.#creation.questions) await this.#learnChains(ifindex)
-    await this.#underWay.ended()
+    await this.#underWay.allEnded()
   }
 
   async #probe(ifindex: number): Promise<void> {

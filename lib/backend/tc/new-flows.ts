@@ -39,8 +39,6 @@ interface Share {
 
 /** New flows for TC: a filter each, and an exchange for each lane. */
 export class NewFilters implements NewFlows {
-  /** Linux 6.1 in user mode took 8 to 9 us for a filter that skips hardware, and 3 to 4 for a flow. */
-  readonly weight = 2
   readonly flows: FlowView[]
   readonly #filing: Filing
   readonly #choice: Choice
